@@ -1,0 +1,3 @@
+//! The `root-usage` command.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Tells the people responsible that the root user of an AWS account was used.
+
+pub mod json;
