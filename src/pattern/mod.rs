@@ -3,8 +3,10 @@
 mod ast;
 mod error;
 mod eval;
+mod explain;
 mod glob;
 mod lexer;
+mod lint;
 mod literals;
 mod number;
 mod parser;
@@ -19,7 +21,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::json::Json;
 
 pub use error::{PatternError, Problem};
+pub use explain::{Explained, SHOWN_CHARS, SHOWN_VALUES};
 pub use glob::{INNER_STAR, InnerStar};
+pub use lint::Lint;
 
 /// The most characters (not bytes) that a pattern may have.
 ///
@@ -82,6 +86,22 @@ impl Pattern {
     #[must_use]
     pub fn literals(&self) -> Option<Vec<String>> {
         self.root.as_ref().and_then(literals::literals)
+    }
+
+    /// Warnings about conditions that are valid and yet often don't say what was meant.
+    #[must_use]
+    pub fn lints(&self) -> Vec<Lint> {
+        self.root.as_ref().map(lint::lints).unwrap_or_default()
+    }
+
+    /// What each condition finds in an event, and its answer, in the order of the pattern. Empty for the blank pattern.
+    #[must_use]
+    pub fn explain(&self, event: &Json<'_>) -> Vec<Explained> {
+        let mut explained = Vec::new();
+        if let Some(root) = &self.root {
+            explain::explain(root, event, &mut explained);
+        }
+        explained
     }
 }
 
