@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -83,11 +82,9 @@ def environment(scratch, **more):
     return env
 
 
-def run(command, env, seconds=COMMAND_SECONDS, check=True):
+def run(command, env, seconds=COMMAND_SECONDS, check=True, answers=""):
     """Run a command in the project's directory; on failure show all that it printed."""
-    done = subprocess.run(
-        command, cwd=ROOT, env=env, timeout=seconds, text=True, stdin=subprocess.DEVNULL, capture_output=True
-    )
+    done = subprocess.run(command, cwd=ROOT, env=env, timeout=seconds, text=True, input=answers, capture_output=True)
     if check and done.returncode != 0:
         pytest.fail(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
     return done
@@ -169,7 +166,6 @@ def emulator(tmp_path_factory):
     with process([tool("ministack", "tools")], env, log) as running:
         wait_for("ministack to answer", healthy, 30)
         yield Emulator(url, env, log)
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +179,6 @@ def built_template(tmp_path_factory):
         seconds=BUILD_SECONDS,
     )
     yield scratch / "build" / "template.yaml"
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def shipped_events():

@@ -1,7 +1,6 @@
 """`cargo lambda deploy`, the quick way to put new code into a function that SAM has made."""
 
 import io
-import shutil
 import urllib.request
 import zipfile
 
@@ -22,7 +21,6 @@ def cargo_lambda(emulator, built_template, tmp_path_factory):
         return run([tool("cargo-lambda", "tools"), "lambda", "deploy", *arguments], env)
 
     yield deploy
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def test_dry_run_shows_the_package(cargo_lambda):
