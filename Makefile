@@ -1,0 +1,80 @@
+# What a person does with this project. `make help` lists it.
+
+PYTHON ?= python3
+CARGO_DENY_VERSION := 0.20.2
+
+# Tools are installed when a target first needs them, and again when their pinned versions change.
+TOOLS := .venv/tools/installed
+SAM := .venv/sam/installed
+CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
+
+# Cargo.lock says what is built, also here.
+CARGO_FLAGS := --locked
+# cargo-lambda finds zig, its linker, through the python3 that comes first.
+WITH_TOOLS := PATH="$(CURDIR)/.venv/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
+
+DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.json events/burst-40.json
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-e2e check check-rust check-template check-events check-deps events build deploy clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Show the alerts for three events, without AWS
+	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run $(DEMO_EVENTS)
+
+test: test-rust test-e2e ## Run all tests
+
+test-rust: ## Run the Rust tests
+	cargo test $(CARGO_FLAGS) --all-features
+
+test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
+	.venv/tools/bin/python -m pytest tests/e2e
+
+check: check-rust check-events check-template check-deps ## Format, lint, events, template, licences
+
+check-rust:
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --all-targets --no-default-features --features cli -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --all-targets --all-features -- -D warnings
+
+check-events:
+	$(PYTHON) events/generate.py --check
+
+# The Region decides what exists, not where anything is sent: nothing is.
+check-template: $(SAM)
+	SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam validate --lint --region us-east-1
+	.venv/sam/bin/cfn-lint template.yaml
+
+check-deps: $(CARGO_DENY)
+	.venv/cargo/bin/cargo-deny --locked check bans licenses sources
+
+events: ## Make the raw Lambda events from events/source
+	$(PYTHON) events/generate.py
+
+build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
+	$(WITH_TOOLS) .venv/sam/bin/sam build
+
+deploy: build ## Deploy to your AWS account; asks for what it needs
+	$(WITH_TOOLS) .venv/sam/bin/sam deploy --guided
+
+clean: ## Delete what was built; keeps the installed tools
+	cargo clean
+	rm -rf .aws-sam tests/e2e/__pycache__
+
+$(TOOLS): tests/requirements.txt
+	$(PYTHON) -m venv --clear .venv/tools
+	.venv/tools/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(SAM): tests/requirements-sam.txt
+	$(PYTHON) -m venv --clear .venv/sam
+	.venv/sam/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# No package of an index that pip reads is its authors' own, so it is compiled: two minutes, once.
+$(CARGO_DENY):
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root .venv/cargo
+	@touch $@

@@ -1,0 +1,141 @@
+"""The function's binary behind a real Lambda Runtime API: cargo-lambda's."""
+
+import http.server
+import json
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from conftest import BUILD_SECONDS, EVENTS, FUNCTION_BINARY, environment, free_port, process, run, shipped_events, tool, wait_for
+
+TOPIC_ARN = "arn:aws:sns:eu-central-1:111122223333:alerts"
+
+
+class Sns(http.server.ThreadingHTTPServer):
+    """Takes what is sent to SNS, answers as SNS does, and remembers it."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), SnsRequest)
+        self.requests = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class SnsRequest(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append(dict(urllib.parse.parse_qsl(body.decode())))
+        answer = (
+            b'<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult>'
+            b"<MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b</MessageId></PublishResult>"
+            b"<ResponseMetadata><RequestId>f187a3c1-376f-11df-8963-01868b7c937a</RequestId></ResponseMetadata>"
+            b"</PublishResponse>"
+        )
+        self.send_response(200)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def sns():
+    with Sns() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def invoke(sns, tmp_path_factory):
+    """Invoke the function under `cargo lambda watch` with an event in a file."""
+    scratch = tmp_path_factory.mktemp("runtime-api")
+    cargo_lambda = tool("cargo-lambda", "tools")
+    port = free_port()
+    env = environment(scratch, AWS_ENDPOINT_URL_SNS=sns.url, ALERT_TOPIC_ARN=TOPIC_ARN)
+    # `watch` gives the function's build to the first invocation: done here, it has its own deadline.
+    run(["cargo", "build", "--quiet", "--bin", FUNCTION_BINARY], env, seconds=BUILD_SECONDS)
+    watch = [cargo_lambda, "lambda", "watch", "--bin", FUNCTION_BINARY, "--ignore-changes"]
+    address = ["--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
+    log = scratch / "watch.log"
+
+    def listening():
+        if watching.poll() is not None:
+            pytest.fail(f"cargo lambda watch ended at its start:\n{log.read_text()}", pytrace=False)
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+        except urllib.error.HTTPError:
+            return True  # an answer, whatever it says
+        except OSError:
+            return False
+        return True
+
+    def invoke(event):
+        command = [cargo_lambda, "lambda", "invoke", FUNCTION_BINARY, *address, "--data-file", str(event)]
+        return run(command, env, check=False)
+
+    with process([*watch, *address], env, log) as watching:
+        wait_for("cargo lambda watch to answer", listening, 60)
+        yield invoke
+
+
+@pytest.mark.parametrize("name, expect", shipped_events().items())
+def test_event_is_published_when_it_has_something_to_report(name, expect, invoke, sns):
+    before = len(sns.requests)
+
+    done = invoke(EVENTS / f"{name}.json")
+
+    assert done.returncode == 0, done.stderr
+    published = sns.requests[before:]
+    assert len(published) == (1 if expect["matched"] + expect["unreadable"] > 0 else 0), done.stdout
+    for request in published:
+        assert request["Action"] == "Publish"
+        assert request["TopicArn"] == TOPIC_ARN
+        # SNS's rule for an e-mail's subject, at its strictest.
+        assert 0 < len(request["Subject"]) < 100
+        assert all(" " <= letter <= "~" for letter in request["Subject"])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"awslogs": {"data": "!!"}},
+        {"awslogs": {"data": "bm90IGd6aXA="}},
+        {"awslogs": {}},
+        {},
+    ],
+    ids=["no-base64", "no-gzip", "no-data", "no-awslogs"],
+)
+def test_corrupt_payload_is_an_error_of_the_function(event, invoke, sns, tmp_path):
+    before = len(sns.requests)
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+
+    done = invoke(file)
+
+    # Only an error makes Lambda retry, and then keep the event in the dead-letter queue.
+    assert done.returncode != 0, done.stdout
+    assert "Error" in done.stderr
+    assert sns.requests[before:] == []
+
+
+def test_function_goes_on_after_a_corrupt_payload(invoke, sns, tmp_path):
+    before = len(sns.requests)
+    file = tmp_path / "event.json"
+    file.write_text('{"awslogs":{"data":"!!"}}')
+
+    assert invoke(file).returncode != 0
+    assert invoke(EVENTS / "root-sign-in-without-mfa.json").returncode == 0
+    assert len(sns.requests[before:]) == 1
