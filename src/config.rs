@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use jiff::tz::TimeZone;
 use thiserror::Error;
 
+use crate::alert::TrustedNetwork;
 use crate::batch::DEFAULT_MAX_BYTES;
-use crate::email::Style;
+use crate::email::{Language, Style};
 use crate::rule::{Rule, RuleError, RuleSet};
 
 /// What an operator can set.
@@ -16,7 +18,8 @@ pub struct Config {
     pub alert_topic: Option<TopicArn>,
     /// `RULES` and `RULE_PATTERN`
     pub rules: RuleSet,
-    /// How mails are written: `MASK_ACCESS_KEYS`, and the name that Lambda gives the function.
+    /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, and the name that
+    /// Lambda gives the function.
     pub style: Style,
     /// `MAX_BATCH_BYTES`: the most bytes a payload may inflate to.
     pub max_batch_bytes: usize,
@@ -128,6 +131,26 @@ fn boolean(value: &str) -> Result<bool, String> {
     }
 }
 
+fn language(value: &str) -> Result<Language, String> {
+    match value {
+        "en" => Ok(Language::English),
+        "ja" => Ok(Language::Japanese),
+        _ => Err("expected en or ja".to_owned()),
+    }
+}
+
+/// `None` for UTC, which is shown anyway.
+fn time_zone(value: &str) -> Result<Option<TimeZone>, String> {
+    if value == "UTC" {
+        return Ok(None);
+    }
+    TimeZone::get(value).map(Some).map_err(|_| "expected the IANA name of a time zone, such as Asia/Tokyo".to_owned())
+}
+
+fn networks(value: &str) -> Result<Vec<TrustedNetwork>, String> {
+    value.split(',').map(TrustedNetwork::parse).collect()
+}
+
 fn batch_bytes(value: &str) -> Result<usize, String> {
     const ALLOWED: std::ops::RangeInclusive<usize> = (1 << 20)..=(1 << 30);
     value
@@ -172,6 +195,9 @@ impl Config {
         };
         rules.extend(read.parse("RULE_PATTERN", |text| Rule::own(text).map_err(|error| chain(&error))));
         let style = Style {
+            language: read.parse("ALERT_LANGUAGE", language).unwrap_or_default(),
+            time_zone: read.parse("ALERT_TIME_ZONE", time_zone).flatten(),
+            trusted_networks: read.parse("TRUSTED_CIDRS", networks).unwrap_or_default(),
             mask_access_keys: read.parse("MASK_ACCESS_KEYS", boolean).unwrap_or(true),
             function: read.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("root-usage").to_owned(),
         };

@@ -245,7 +245,7 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
             if ids.is_empty() {
                 Reading::Ignored
             } else {
-                Reading::Match(Match { record: Record::new(&entry.message, json), rules: ids })
+                Reading::Match(Match { record: Record::new(&entry.message, json), rules: ids, received: time })
             }
         }
         Ok(_) => unreadable(&entry.message, entry.id, time, "JSON, but no object".to_owned()),

@@ -4,6 +4,7 @@
 //! JSON object as it came plus accessors: each gives `None` where the field says nothing, and none can fail.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::json::Json;
@@ -209,7 +210,8 @@ impl Record {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was done.
     Succeeded,

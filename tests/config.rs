@@ -30,6 +30,9 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("RULES", ",", "at least one rule"),
         ("RULE_PATTERN", "{ $.a == b }", "=="),
         ("MASK_ACCESS_KEYS", "yes", "expected true or false"),
+        ("ALERT_LANGUAGE", "fr", "expected en or ja"),
+        ("ALERT_TIME_ZONE", "Tokyo", "IANA name"),
+        ("TRUSTED_CIDRS", "203.0.113.0/24,office", "expected 203.0.113.0/24 or office=203.0.113.0/24"),
         ("MAX_BATCH_BYTES", "1000", "from 1048576 to 1073741824"),
         ("MAX_BATCH_BYTES", "-1", "expected a number of bytes"),
     ];

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use root_usage_alert::config::Config;
-use root_usage_alert::email::{MESSAGE_MAX, Message, SUBJECT_MAX};
+use root_usage_alert::email::{MESSAGE_MAX, Message, SMS_MAX, SUBJECT_MAX};
 use root_usage_alert::handler::{Handler, Report};
 use root_usage_alert::notify::Outbox;
 use serde_json::Value;
@@ -40,6 +40,8 @@ fn event(name: &str) -> String {
 
 #[tokio::test]
 async fn every_event_is_counted_and_mailed_as_its_source_says() {
+    let schema = include_str!("../docs/alert.schema.json");
+    let schema = jsonschema::draft202012::new(&serde_json::from_str(schema).unwrap()).unwrap();
     for (name, event, source) in events() {
         let (report, mails) = handle(&handler(&[]), &event).await;
         let expected = &source["expect"];
@@ -54,7 +56,11 @@ async fn every_event_is_counted_and_mailed_as_its_source_says() {
             let subject = mail.subject.as_str();
             assert!((1..=SUBJECT_MAX).contains(&subject.len()), "{name}: {subject}");
             assert!(subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{name}: {subject}");
-            assert!(mail.text.len() <= MESSAGE_MAX, "{name}");
+            assert!(mail.payload().len() <= MESSAGE_MAX, "{name}");
+            assert!(mail.sms.len() <= SMS_MAX && mail.sms.is_ascii(), "{name}: {}", mail.sms);
+            let document: Value = serde_json::from_str(&mail.document).unwrap();
+            let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{name}: {errors:#?}");
             assert!(mail.text.lines().count() < 80, "{name}: {} lines", mail.text.lines().count());
         }
     }
@@ -62,13 +68,22 @@ async fn every_event_is_counted_and_mailed_as_its_source_says() {
 
 #[tokio::test]
 async fn every_mail_reads_as_it_did() {
+    snapshots("mails/en", &[("TRUSTED_CIDRS", "office=203.0.113.0/24")]).await;
+}
+
+#[tokio::test]
+async fn every_mail_reads_as_it_did_in_japanese() {
+    snapshots("mails/ja", &[("ALERT_LANGUAGE", "ja"), ("ALERT_TIME_ZONE", "Asia/Tokyo")]).await;
+}
+
+async fn snapshots(folder: &str, vars: &[(&str, &str)]) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("mails");
+    settings.set_snapshot_path(folder);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     let _guard = settings.bind_to_scope();
     for (name, event, source) in events() {
-        let (_, mails) = handle(&handler(&[]), &event).await;
+        let (_, mails) = handle(&handler(vars), &event).await;
         for mail in mails {
             insta::with_settings!({ description => source["describes"].as_str().unwrap() }, {
                 insta::assert_snapshot!(name.as_str(), format!("Subject: {}\n\n{}", mail.subject.as_str(), mail.text));
@@ -89,7 +104,7 @@ async fn the_facts_of_a_mail_stand_one_a_line_in_order() {
         "Source IP:",
         "User agent:",
         "Account:",
-        "Used by way of:",
+        "Access by:",
         "Access key:",
         "MFA:",
         "Event ID:",

@@ -144,10 +144,14 @@ pub fn category(record: &Record) -> Category {
 /// | a failed sign-in | LOW |
 #[must_use]
 pub fn severity(record: &Record, category: Category) -> Severity {
-    let succeeded = record.outcome() == Outcome::Succeeded;
     let long_lived_root_key = record.is_root() && record.access_key_id().is_some_and(|key| key.starts_with("AKIA"));
+    if long_lived_root_key { Severity::Critical } else { severity_of_deed(record, category) }
+}
+
+/// The severity of what was done, whatever key it was done with.
+pub(super) fn severity_of_deed(record: &Record, category: Category) -> Severity {
+    let succeeded = record.outcome() == Outcome::Succeeded;
     match category {
-        _ if long_lived_root_key => Severity::Critical,
         Category::Credentials | Category::Tampering | Category::Exposure | Category::Organization if succeeded => {
             Severity::Critical
         }

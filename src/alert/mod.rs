@@ -1,14 +1,17 @@
 //! What matched in one batch, as one alert: grouped by who did it, the gravest first.
 
 mod consequence;
+mod signal;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use consequence::{Category, Known, Severity, known};
+pub use signal::{Signal, TrustedNetwork, signals};
 
 use crate::record::{Outcome, Record};
 
@@ -19,6 +22,8 @@ pub struct Match {
     pub record: Record,
     /// The ids of the rules.
     pub rules: Vec<String>,
+    /// When CloudWatch Logs took it in.
+    pub received: Option<Timestamp>,
 }
 
 /// A log event that is no JSON object, though it holds a text that a rule can't match without.
@@ -81,7 +86,8 @@ pub enum Identity {
 }
 
 /// By what means root was used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Credential {
     /// The sign-in page itself.
     SignIn,
@@ -111,6 +117,8 @@ pub struct Action {
     pub record: Record,
     /// The rules that matched it.
     pub rules: Vec<String>,
+    /// When CloudWatch Logs took it in.
+    pub received: Option<Timestamp>,
     /// Its consequence.
     pub category: Category,
     /// Its urgency.
@@ -214,13 +222,15 @@ impl Action {
     fn new(found: Match) -> Self {
         let category = consequence::category(&found.record);
         let severity = consequence::severity(&found.record, category);
-        Self { record: found.record, rules: found.rules, category, severity }
+        Self { record: found.record, rules: found.rules, received: found.received, category, severity }
     }
 
-    /// Sorts the gravest first: by severity, then consequence, then what worked, then the earliest.
-    fn gravity(&self) -> (Severity, Category, Outcome, Option<Timestamp>, Option<String>) {
+    /// Sorts the gravest first: by severity, with and without what the key adds to it, then consequence, then what
+    /// worked, then the earliest.
+    fn gravity(&self) -> (Severity, Severity, Category, Outcome, Option<Timestamp>, Option<String>) {
+        let deed = consequence::severity_of_deed(&self.record, self.category);
         let id = self.record.event_id().map(str::to_owned);
-        (self.severity, self.category, self.record.outcome(), self.record.event_time(), id)
+        (self.severity, deed, self.category, self.record.outcome(), self.record.event_time(), id)
     }
 
     /// By what means it was done.

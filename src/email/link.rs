@@ -56,6 +56,11 @@ pub(super) fn security_credentials(region: Option<&str>) -> String {
     page(region, "iam/home#/security_credentials")
 }
 
+/// IAM's list of users.
+pub(super) fn users(region: Option<&str>) -> String {
+    page(region, "iam/home#/users")
+}
+
 /// CloudTrail's list of trails.
 pub(super) fn trails(region: Option<&str>) -> String {
     page(region, "cloudtrailv2/home#/trails")

@@ -2,34 +2,51 @@
 
 mod link;
 mod sanitize;
+mod subject;
 mod view;
 mod words;
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use thiserror::Error;
 
 pub use sanitize::Clean;
+pub use subject::{SUBJECT_MAX, Subject};
 use view::View;
-use words::text;
 
-use crate::alert::{Action, Alert};
-use crate::record::Outcome;
+use crate::alert::{Alert, TrustedNetwork};
 
-/// The most characters an SNS subject may have.
-///
-/// Source: SNS API Reference, `Publish`, "less than 100 characters long".
-pub const SUBJECT_MAX: usize = 99;
-
-/// The most bytes an SNS message may have.
+/// The most bytes an SNS message may have, in all its forms together.
 ///
 /// Source: SNS API Reference, `Publish`, 262,144 bytes of UTF-8.
 pub const MESSAGE_MAX: usize = 262_144;
 
+/// The most characters a text message on a phone may have.
+///
+/// Source: SNS Developer Guide, one SMS part in the GSM alphabet has 160; carriers' prefixes take some of them.
+pub const SMS_MAX: usize = 140;
+
+/// The language of the mail's text. The subject is English in each, since it has to be ASCII.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English
+    #[default]
+    English,
+    /// Japanese
+    Japanese,
+}
+
 /// How a message is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Style {
+    /// The language.
+    pub language: Language,
+    /// A time zone whose time is shown beside UTC.
+    pub time_zone: Option<TimeZone>,
     /// Show only the last four characters of access key ids.
     pub mask_access_keys: bool,
+    /// Networks that the mail names as known.
+    pub trusted_networks: Vec<TrustedNetwork>,
     /// The function that writes the mail, for its last lines.
     pub function: String,
 }
@@ -41,11 +58,11 @@ pub struct Message {
     pub subject: Subject,
     /// The text of the mail.
     pub text: String,
+    /// One line for a phone, at most [`SMS_MAX`] characters of ASCII.
+    pub sms: String,
+    /// The alert for machines: a JSON document, as `docs/alert.schema.json` describes it.
+    pub document: String,
 }
-
-/// A subject that SNS takes: printable ASCII, from 1 to [`SUBJECT_MAX`] characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Subject(String);
 
 /// Why an alert could not be written.
 #[derive(Debug, Error)]
@@ -53,91 +70,57 @@ pub enum EmailError {
     /// The template failed.
     #[error("the mail could not be rendered")]
     Render(#[source] askama::Error),
+    /// The JSON document failed.
+    #[error("the alert could not be written as JSON")]
+    Document(#[source] serde_json::Error),
 }
 
+/// How much of an alert is written out; the rest is counted.
+struct Budget {
+    /// Actors with a section of their own.
+    actors: usize,
+    /// Lines in each section.
+    lines: usize,
+    /// Event ids in each list of the JSON document.
+    event_ids: usize,
+}
+
+/// From generous to terse. The last one fits whatever the records hold.
+const BUDGETS: [Budget; 4] = [
+    Budget { actors: 20, lines: 40, event_ids: 1000 },
+    Budget { actors: 20, lines: 20, event_ids: 100 },
+    Budget { actors: 5, lines: 10, event_ids: 20 },
+    Budget { actors: 1, lines: 3, event_ids: 3 },
+];
+
 impl Message {
-    /// Writes the mail about an alert.
+    /// Writes the mail about an alert, in all its forms.
     ///
     /// # Errors
     ///
-    /// [`EmailError::Render`] if the template fails, which no content can cause.
+    /// [`EmailError`] if the template or the document fails, which no content can cause.
     pub fn new(alert: &Alert, style: &Style) -> Result<Self, EmailError> {
-        // From generous to terse, until it fits.
-        let budgets = [(20, 40), (10, 10), (3, 5), (1, 1)];
-        let mut body = String::new();
-        for (actors, lines) in budgets {
-            body = text(&View::new(alert, style, actors, lines)).map_err(EmailError::Render)?;
-            if body.len() <= MESSAGE_MAX {
+        let subject = Subject::of(alert);
+        let mut message = Self {
+            sms: format!("{} {}", subject.as_str(), alert.id).chars().take(SMS_MAX).collect(),
+            subject,
+            text: String::new(),
+            document: String::new(),
+        };
+        for budget in &BUDGETS {
+            let view = View::new(alert, style, budget, message.subject.as_str());
+            message.text = words::text(&view, style.language).map_err(EmailError::Render)?;
+            message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
+            if message.payload().len() <= MESSAGE_MAX {
                 break;
             }
         }
-        body.truncate(body.floor_char_boundary(MESSAGE_MAX));
-        Ok(Self { subject: Subject::of(alert), text: body })
+        Ok(message)
     }
-}
 
-impl Subject {
-    /// The subject, as text.
+    /// What SNS gets with `MessageStructure=json`: a text for each protocol that has one of its own.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn of(alert: &Alert) -> Self {
-        let severity = alert.severity();
-        let Some(actor) = alert.actors.first() else {
-            let count = alert.unreadable.len();
-            return Self::clipped(&format!("[{severity}] {count} CloudTrail log event(s) could not be read"));
-        };
-        let action = actor.gravest();
-        let record = &action.record;
-        let field = |value: Option<Clean>, max: usize| {
-            let text = value.map_or_else(|| "?".to_owned(), |value| printable(value.as_str()));
-            text.chars().take(max).collect::<String>()
-        };
-        let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 12) };
-        let source = field(record.source_ip().map(Clean::source), 45);
-        let region = field(record.region().map(Clean::name), 16);
-        let account = field(record.account().map(Clean::name), 12);
-        let name = field(record.event_name().map(Clean::name), 80);
-        let more = match alert.matched() + alert.unreadable.len() - 1 {
-            0 => String::new(),
-            more => format!(" (+{more})"),
-        };
-        let long = |name: &str| {
-            let outcome = outcome_word(action);
-            format!("[{severity}] {who} {name} {outcome} from {source} ({region}) in {account}{more}")
-        };
-        let short = |name: &str| format!("[{severity}] {who} {name} {source} {region} {account}");
-        // The action gives way first; severity, address, Region and account stay.
-        for form in [&long as &dyn Fn(&str) -> String, &short] {
-            let room = SUBJECT_MAX.saturating_sub(form("").len());
-            if name.len() <= room {
-                return Self::clipped(&form(&name));
-            }
-            if room >= 16 {
-                return Self::clipped(&form(&format!("{}..", &name[..room - 2])));
-            }
-        }
-        let room = SUBJECT_MAX.saturating_sub(short("").len());
-        Self::clipped(&short(&name[..room.min(name.len())]))
-    }
-
-    fn clipped(text: &str) -> Self {
-        Self(printable(text).chars().take(SUBJECT_MAX).collect())
-    }
-}
-
-/// The text with each character that is not printable ASCII replaced.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
-}
-
-/// The outcome in a word.
-fn outcome_word(action: &Action) -> &'static str {
-    match action.record.outcome() {
-        Outcome::Succeeded => "succeeded",
-        Outcome::Denied => "denied",
-        Outcome::Failed => "failed",
+    pub fn payload(&self) -> String {
+        serde_json::json!({ "default": self.document, "email": self.text, "sms": self.sms }).to_string()
     }
 }

@@ -59,7 +59,7 @@ impl Clean {
             let next = chars.peek().copied();
             match c {
                 ' ' if before == ' ' || before == ':' => continue,
-                '.' if before.is_alphanumeric() && next.is_some_and(char::is_alphabetic) => clean.push_str("[.]"),
+                '.' if before != ' ' && next.is_some_and(char::is_alphabetic) => clean.push_str("[.]"),
                 ':' if next == Some('/') => clean.push_str("[:]"),
                 '@' => clean.push_str("[@]"),
                 '"' => clean.push('\''),
@@ -102,6 +102,13 @@ impl Clean {
     #[must_use]
     pub fn name(text: &str) -> Self {
         Self::token(text, 80, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    }
+
+    /// An error code. EC2's begin with `Client.` or `Server.`; no other may have a dot, or it could be a host's name.
+    #[must_use]
+    pub fn code(text: &str) -> Self {
+        let side = ["Client.", "Server."].into_iter().find(|side| text.starts_with(side)).unwrap_or_default();
+        Self(format!("{side}{}", Self::name(&text[side.len()..])))
     }
 
     /// A log group's or stream's name.

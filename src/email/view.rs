@@ -1,12 +1,15 @@
-//! What the templates see: every text from a record is already [`Clean`], every list already of its final length.
+//! What the templates and the JSON document see: every text from a record is already [`Clean`], every list already of
+//! its final length.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
-use super::{Clean, Style, link};
-use crate::alert::{Action, Actor, Alert, Category, Credential, Identity, Severity, known};
-use crate::record::Outcome;
+use super::{Budget, Clean, Style, link};
+use crate::alert::{Action, Actor, Alert, Category, Credential, Identity, Severity, Signal, known, signals};
+use crate::record::{Outcome, Record};
 
 /// The most characters shown of a user agent or an error message.
 const LONG_TEXT: usize = 160;
@@ -18,66 +21,127 @@ const SHORT_TEXT: usize = 80;
 const LIST_MAX: usize = 6;
 
 /// An alert, ready to be put into words.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct View {
+    /// The version of this document; see `docs/alert.schema.json`.
+    schema: &'static str,
+    #[serde(rename = "alertId")]
+    pub id: String,
     pub severity: Severity,
+    pub subject: String,
+    pub rules: List,
     pub matched: usize,
     pub actors: Vec<Section>,
     pub actors_left_out: usize,
     pub actions_left_out: usize,
     pub unreadable: Vec<UnreadableLine>,
     pub unreadable_count: usize,
-    pub rules: List,
-    pub id: String,
+    pub accounts: List,
+    pub span: Option<Span>,
+    #[serde(skip)]
+    pub steps: Vec<Step>,
     pub function: Clean,
+    pub log_group_owner: Clean,
     pub log_group: Clean,
     pub log_stream: Clean,
     pub links: Links,
 }
 
 /// Pages that the next steps name.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Links {
     pub security_credentials: String,
+    pub users: String,
     pub trails: String,
     pub support: String,
 }
 
+/// Something to do next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Was it us?
+    Ask,
+    /// A failed sign-in: nothing was gained.
+    FailedSignIn,
+    /// Turn the watch on again.
+    RestoreWatch,
+    /// Root's own access key: only root can delete it.
+    DeleteRootKey,
+    /// Users, keys, roles that were made or changed.
+    UndoCredentials,
+    /// Secrets that were read.
+    RotateSecrets,
+    /// Find who started a central root session.
+    FindAssumeRoot,
+    /// Root's password and MFA.
+    SecureRoot,
+    /// What was exposed or deleted.
+    UndoExposure,
+    /// Everything else they did.
+    Review,
+    /// AWS Support.
+    Support,
+    /// This very event, on the command line.
+    ShowEvent,
+}
+
 /// One actor.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Section {
     pub who: Who,
+    #[serde(rename = "gravest")]
     pub first: Facts,
+    pub signals: Vec<Signal>,
     pub sources: List,
     pub regions: List,
+    #[serde(rename = "accessKeys")]
     pub keys: List,
     pub span: Option<Span>,
+    #[serde(rename = "actionCount")]
     pub actions: usize,
+    #[serde(rename = "actions")]
     pub lines: Vec<Line>,
+    #[serde(rename = "actionsLeftOut")]
     pub lines_left_out: Option<Fold>,
     pub reads: Option<Reads>,
 }
 
 /// Who acted.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
 pub(super) enum Who {
     Root,
     Other { kind: Clean, name: Clean },
 }
 
 /// The facts of one action.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Facts {
+    pub severity: Severity,
     pub category: Category,
+    #[serde(skip)]
     pub words: Option<Words>,
+    #[serde(rename = "eventName")]
     pub action: Option<Clean>,
+    #[serde(rename = "eventSource")]
     pub service: Option<Clean>,
     pub outcome: Outcome,
     pub error_code: Option<Clean>,
     pub error_message: Option<Clean>,
-    pub time: Option<String>,
+    pub time: Option<Moment>,
     pub region: Option<Clean>,
     pub source: Option<Clean>,
+    #[serde(rename = "userAgent")]
     pub agent: Option<Clean>,
     pub account: Option<Clean>,
     pub alias: Option<Clean>,
     pub credential: Credential,
-    pub session_created: Option<String>,
+    pub session_created: Option<Moment>,
+    #[serde(rename = "accessKey")]
     pub key: Option<Clean>,
     pub mfa: Option<bool>,
     pub event_id: Option<Clean>,
@@ -91,55 +155,87 @@ pub(super) struct Facts {
 pub(super) struct Words {
     pub past: &'static str,
     pub base: &'static str,
+    pub ja: &'static str,
+}
+
+impl Words {
+    /// Whether the Japanese words begin with a Latin letter, before which a space stands.
+    pub(super) fn ja_is_ascii_first(self) -> bool {
+        self.ja.starts_with(|c: char| c.is_ascii())
+    }
 }
 
 /// A request parameter that identifies what was acted on.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Serialize)]
 pub(super) struct Resource {
     pub name: &'static str,
     pub value: Clean,
 }
 
 /// One or more equal actions.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Line {
+    #[serde(rename = "eventName")]
     pub action: Option<Clean>,
     pub service: Option<Clean>,
+    pub category: Category,
     pub outcome: Outcome,
     pub error_code: Option<Clean>,
     pub region: Option<Clean>,
     pub resources: Vec<Resource>,
-    pub count: usize,
-    pub span: Option<Span>,
+    #[serde(flatten)]
+    pub fold: Fold,
+}
+
+/// A moment, with the operator's local time where one is set.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Moment {
+    at: Timestamp,
+    local: Option<String>,
 }
 
 /// From when to when; one moment if both are equal.
+#[derive(Serialize)]
 pub(super) struct Span {
-    pub from: String,
-    pub to: String,
+    pub from: Moment,
+    pub to: Moment,
 }
 
-/// Actions that were counted, not listed.
+/// Actions that were counted together.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Fold {
     pub count: usize,
     pub span: Option<Span>,
+    pub event_ids: Vec<Clean>,
+    pub event_ids_left_out: usize,
 }
 
 /// Read-only calls, by service.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Reads {
+    #[serde(flatten)]
     pub fold: Fold,
     pub by_service: Vec<(Clean, usize)>,
     pub not_succeeded: usize,
 }
 
 /// A log event that could not be read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct UnreadableLine {
-    pub time: Option<String>,
+    pub time: Option<Moment>,
+    #[serde(rename = "logEventId")]
     pub id: Clean,
     pub bytes: usize,
     pub reason: Clean,
 }
 
 /// A list and how many of it are not shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct List {
     pub shown: Vec<Clean>,
     pub left_out: usize,
@@ -154,8 +250,8 @@ impl List {
     }
 }
 
-impl std::fmt::Display for List {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, value) in self.shown.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{value}")?;
@@ -164,45 +260,90 @@ impl std::fmt::Display for List {
     }
 }
 
-fn utc(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+impl Moment {
+    fn new(at: Timestamp, style: &Style) -> Self {
+        let local = style.time_zone.as_ref().map(|zone| {
+            let name = zone.iana_name().unwrap_or_default();
+            format!("{} {name}", at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S"))
+        });
+        Self { at, local }
+    }
+
+    /// Without the local time, for lists.
+    pub(super) fn utc(&self) -> String {
+        self.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
 }
 
-fn span(times: impl Iterator<Item = Timestamp> + Clone) -> Option<Span> {
-    let (from, to) = times.clone().min().zip(times.max())?;
-    Some(Span { from: utc(from), to: utc(to) })
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.utc())?;
+        self.local.as_ref().map_or(Ok(()), |local| write!(f, " ({local})"))
+    }
 }
 
-fn times<'a>(actions: &'a [&Action]) -> impl Iterator<Item = Timestamp> + Clone + 'a {
-    actions.iter().filter_map(|action| action.record.event_time())
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.at)
+    }
+}
+
+impl Span {
+    fn of<'a>(actions: impl Iterator<Item = &'a Action> + Clone, style: &Style) -> Option<Self> {
+        let times = || actions.clone().filter_map(|action| action.record.event_time());
+        let (from, to) = times().min().zip(times().max())?;
+        Some(Self { from: Moment::new(from, style), to: Moment::new(to, style) })
+    }
+}
+
+impl Fold {
+    fn new(actions: &[&Action], style: &Style, budget: &Budget) -> Self {
+        let ids = || actions.iter().filter_map(|action| action.record.event_id());
+        Self {
+            count: actions.len(),
+            span: Span::of(actions.iter().copied(), style),
+            event_ids: ids().take(budget.event_ids).map(Clean::name).collect(),
+            event_ids_left_out: ids().count().saturating_sub(budget.event_ids),
+        }
+    }
 }
 
 impl View {
-    /// The view of an alert with at most that many actors, and lines for each of them.
-    pub(super) fn new(alert: &Alert, style: &Style, max_actors: usize, max_lines: usize) -> Self {
-        let left_out = alert.actors.get(max_actors..).unwrap_or_default();
+    /// The view of an alert within a budget.
+    pub(super) fn new(alert: &Alert, style: &Style, budget: &Budget, subject: &str) -> Self {
+        let left_out = alert.actors.get(budget.actors..).unwrap_or_default();
         let region = alert.actors.first().and_then(|actor| actor.gravest().record.region());
-        let unreadable = alert.unreadable.iter().take(max_lines).map(|event| UnreadableLine {
-            time: event.time.map(utc),
+        let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
+        let accounts: std::collections::BTreeSet<&str> = all().filter_map(|action| action.record.account()).collect();
+        let unreadable = alert.unreadable.iter().take(budget.lines).map(|event| UnreadableLine {
+            time: event.time.map(|time| Moment::new(time, style)),
             id: Clean::name(&event.id),
             bytes: event.bytes,
             reason: Clean::text(&event.reason, LONG_TEXT),
         });
+        let section = |actor| Section::new(actor, alert, style, budget);
         Self {
+            schema: "root-usage-alert/1",
+            id: alert.id.to_string(),
             severity: alert.severity(),
+            subject: subject.to_owned(),
+            rules: List::new(alert.rules().into_iter().map(Clean::name)),
             matched: alert.matched(),
-            actors: alert.actors.iter().take(max_actors).map(|actor| Section::new(actor, style, max_lines)).collect(),
+            actors: alert.actors.iter().take(budget.actors).map(section).collect(),
             actors_left_out: left_out.len(),
             actions_left_out: left_out.iter().map(|actor| actor.actions.len()).sum(),
             unreadable: unreadable.collect(),
             unreadable_count: alert.unreadable.len(),
-            rules: List::new(alert.rules().into_iter().map(Clean::name)),
-            id: alert.id.to_string(),
+            accounts: List::new(accounts.into_iter().map(Clean::name)),
+            span: Span::of(all(), style),
+            steps: steps(alert),
             function: Clean::name(&style.function),
+            log_group_owner: Clean::name(&alert.origin.owner),
             log_group: Clean::log_name(&alert.origin.log_group),
             log_stream: Clean::log_name(&alert.origin.log_stream),
             links: Links {
                 security_credentials: link::security_credentials(region),
+                users: link::users(region),
                 trails: link::trails(region),
                 support: link::support(region),
             },
@@ -215,8 +356,52 @@ impl View {
     }
 }
 
+/// What to do next, for what happened.
+fn steps(alert: &Alert) -> Vec<Step> {
+    let Some(gravest) = alert.actors.first().map(Actor::gravest) else { return Vec::new() };
+    let any = |is: &dyn Fn(&Action) -> bool| alert.actors.iter().flat_map(|actor| &actor.actions).any(is);
+    let of = |category: Category| any(&|action: &Action| action.category == category);
+    let root = any(&|action| action.record.is_root());
+    let reads_secret =
+        |action: &Action| action.category == Category::Credentials && action.record.read_only() == Some(true);
+    let central = |action: &Action| action.record.is_root() && action.credential() == Credential::TemporaryKey;
+    let root_key = |action: &Action| {
+        let for_root = action.record.event_name() == Some("CreateAccessKey")
+            && action.record.text(&["requestParameters", "userName"]).is_none();
+        action.record.is_root() && (for_root || action.credential() == Credential::LongLivedKey)
+    };
+    let harmless = gravest.category == Category::FailedSignIn;
+    let mut steps = vec![if harmless { Step::FailedSignIn } else { Step::Ask }];
+    let mut add = |when: bool, step: Step| {
+        if when {
+            steps.push(step);
+        }
+    };
+    add(of(Category::Tampering), Step::RestoreWatch);
+    add(any(&root_key), Step::DeleteRootKey);
+    add(any(&|action| action.category == Category::Credentials && !reads_secret(action)), Step::UndoCredentials);
+    add(any(&reads_secret), Step::RotateSecrets);
+    add(of(Category::Exposure) || of(Category::Organization), Step::UndoExposure);
+    add(any(&central), Step::FindAssumeRoot);
+    add(root && !harmless, Step::SecureRoot);
+    add(!harmless, Step::Review);
+    add(!harmless, Step::Support);
+    add(gravest.record.region().zip(gravest.record.event_id()).is_some(), Step::ShowEvent);
+    steps
+}
+
+/// A signal whose texts are safe to print.
+fn clean(signal: Signal) -> Signal {
+    let text = |text: &str| Clean::text(text, SHORT_TEXT).to_string();
+    match signal {
+        Signal::TrustedSource { network } => Signal::TrustedSource { network: text(&network) },
+        Signal::Addendum { reason } => Signal::Addendum { reason: text(&reason) },
+        other => other,
+    }
+}
+
 impl Section {
-    fn new(actor: &Actor, style: &Style, max_lines: usize) -> Self {
+    fn new(actor: &Actor, alert: &Alert, style: &Style, budget: &Budget) -> Self {
         let who = match &actor.identity {
             Identity::Root => Who::Root,
             Identity::Other { kind, name } => {
@@ -232,37 +417,31 @@ impl Section {
                 None => groups.push(vec![action]),
             }
         }
-        let rest: Vec<&Action> = groups.get(max_lines..).unwrap_or_default().concat();
-        groups.truncate(max_lines);
-        let mut lines: Vec<_> = groups.iter().map(|group| (times(group).min(), Line::new(group))).collect();
-        lines.sort_by_key(|(first, _)| *first);
+        // The gravest stay, in order of time.
+        let rest: Vec<&Action> = groups.get(budget.lines..).unwrap_or_default().concat();
+        groups.truncate(budget.lines);
+        groups.sort_by_key(|group| group.iter().filter_map(|action| action.record.event_time()).min());
+        let key = |key: &str| Clean::access_key(key, style.mask_access_keys);
         Self {
             who,
             first: Facts::new(actor.gravest(), style),
-            sources: List::new(actor.each(|record| record.source_ip()).into_iter().map(Clean::source)),
-            regions: List::new(actor.each(|record| record.region()).into_iter().map(Clean::name)),
-            keys: List::new(
-                actor
-                    .each(|record| record.access_key_id())
-                    .into_iter()
-                    .map(|key| Clean::access_key(key, style.mask_access_keys)),
-            ),
-            span: span(actor.actions.iter().filter_map(|action| action.record.event_time())),
+            signals: signals(actor, &alert.origin, &style.trusted_networks).into_iter().map(clean).collect(),
+            sources: List::new(actor.each(Record::source_ip).into_iter().map(Clean::source)),
+            regions: List::new(actor.each(Record::region).into_iter().map(Clean::name)),
+            keys: List::new(actor.each(Record::access_key_id).into_iter().map(key)),
+            span: Span::of(actor.actions.iter(), style),
             actions: actor.actions.len(),
-            lines: lines.into_iter().map(|(_, line)| line).collect(),
-            lines_left_out: (!rest.is_empty()).then(|| Fold { count: rest.len(), span: span(times(&rest)) }),
-            reads: Reads::new(&reads),
+            lines: groups.iter().map(|group| Line::new(group, style, budget)).collect(),
+            lines_left_out: (!rest.is_empty()).then(|| Fold::new(&rest, style, budget)),
+            reads: Reads::new(&reads, style, budget),
         }
     }
 }
 
 /// Whether two actions read the same in the mail, but for their time.
 fn same(a: &Action, b: &Action) -> bool {
-    let key = |action: &Action| {
-        let record = &action.record;
-        (record.outcome(), action.category)
-    };
-    key(a) == key(b)
+    a.category == b.category
+        && a.record.outcome() == b.record.outcome()
         && a.record.event_name() == b.record.event_name()
         && a.record.event_source() == b.record.event_source()
         && a.record.region() == b.record.region()
@@ -288,14 +467,15 @@ impl Facts {
         let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
         let place = record.region().zip(record.event_id());
         Self {
+            severity: action.severity,
             category: action.category,
-            words: known.map(|known| Words { past: &known.past, base: &known.base }),
+            words: known.map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
             action: record.event_name().map(Clean::name),
             service: record.event_source().map(Clean::service),
             outcome: record.outcome(),
-            error_code: record.error_code().map(Clean::name),
+            error_code: record.error_code().map(Clean::code),
             error_message: record.error_message().map(|text| Clean::quoted(text, LONG_TEXT)),
-            time: record.event_time().map(utc),
+            time: record.event_time().map(|time| Moment::new(time, style)),
             region: record.region().map(Clean::name),
             source: record.source_ip().map(Clean::source),
             agent: record.user_agent().map(|text| Clean::quoted(text, LONG_TEXT)),
@@ -304,7 +484,8 @@ impl Facts {
             credential: action.credential(),
             session_created: record
                 .session_created()
-                .map(|text| text.parse().map_or_else(|_| Clean::quoted(text, SHORT_TEXT).to_string(), utc)),
+                .and_then(|text| text.parse().ok())
+                .map(|time| Moment::new(time, style)),
             key: record.access_key_id().map(|key| Clean::access_key(key, style.mask_access_keys)),
             mfa: record.mfa(),
             event_id: record.event_id().map(Clean::name),
@@ -316,34 +497,31 @@ impl Facts {
 }
 
 impl Line {
-    fn new(group: &[&Action]) -> Self {
+    fn new(group: &[&Action], style: &Style, budget: &Budget) -> Self {
         let record = &group[0].record;
         Self {
             action: record.event_name().map(Clean::name),
             service: record.service().map(Clean::name),
+            category: group[0].category,
             outcome: record.outcome(),
-            error_code: record.error_code().map(Clean::name),
+            error_code: record.error_code().map(Clean::code),
             region: record.region().map(Clean::name),
             resources: resources(group[0]),
-            count: group.len(),
-            span: span(times(group)),
+            fold: Fold::new(group, style, budget),
         }
     }
 }
 
 impl Reads {
-    fn new(reads: &[&Action]) -> Option<Self> {
+    fn new(reads: &[&Action], style: &Style, budget: &Budget) -> Option<Self> {
         let mut by_service: BTreeMap<Clean, usize> = BTreeMap::new();
         for action in reads {
             *by_service.entry(Clean::name(action.record.service().unwrap_or("?"))).or_default() += 1;
         }
         let mut by_service: Vec<_> = by_service.into_iter().collect();
         by_service.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        by_service.truncate(budget.lines.max(LIST_MAX));
         let not_succeeded = reads.iter().filter(|action| action.record.outcome() != Outcome::Succeeded).count();
-        (!reads.is_empty()).then(|| Self {
-            fold: Fold { count: reads.len(), span: span(times(reads)) },
-            by_service,
-            not_succeeded,
-        })
+        (!reads.is_empty()).then(|| Self { fold: Fold::new(reads, style, budget), by_service, not_succeeded })
     }
 }

@@ -2,8 +2,9 @@
 
 use askama::Template;
 
-use super::view::{View, Who};
-use crate::alert::{Category, Credential};
+use super::Language;
+use super::view::{Step, View, Who};
+use crate::alert::{Category, Credential, Signal};
 use crate::record::Outcome;
 
 #[derive(Template)]
@@ -12,7 +13,16 @@ struct English<'a> {
     view: &'a View,
 }
 
+#[derive(Template)]
+#[template(path = "alert.ja.txt")]
+struct Japanese<'a> {
+    view: &'a View,
+}
+
 /// Puts an alert into words.
-pub(super) fn text(view: &View) -> askama::Result<String> {
-    English { view }.render()
+pub(super) fn text(view: &View, language: Language) -> askama::Result<String> {
+    match language {
+        Language::English => English { view }.render(),
+        Language::Japanese => Japanese { view }.render(),
+    }
 }

@@ -75,7 +75,8 @@ impl Notify for Sns {
             .publish()
             .topic_arn(self.topic.as_str())
             .subject(message.subject.as_str())
-            .message(&message.text);
+            .message_structure("json")
+            .message(message.payload());
         match publish.send().await {
             Ok(output) => Ok(Receipt { message_id: output.message_id.unwrap_or_default() }),
             Err(source) => Err(SnsError { topic: self.topic.as_str().to_owned(), source: Box::new(source) }),

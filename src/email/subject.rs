@@ -1,0 +1,83 @@
+//! The one line that is read first.
+
+use serde::Serialize;
+
+use super::Clean;
+use crate::alert::{Action, Alert};
+use crate::record::Outcome;
+
+/// The most characters an SNS subject may have.
+///
+/// Source: SNS API Reference, `Publish`, "less than 100 characters long".
+pub const SUBJECT_MAX: usize = 99;
+
+/// A subject that SNS takes: printable ASCII, from 1 to [`SUBJECT_MAX`] characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Subject(String);
+
+impl Subject {
+    /// The subject, as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The subject of the mail about an alert.
+    pub(super) fn of(alert: &Alert) -> Self {
+        let severity = alert.severity();
+        let Some(actor) = alert.actors.first() else {
+            let count = alert.unreadable.len();
+            return Self::clipped(&format!("[{severity}] {count} CloudTrail log event(s) could not be read"));
+        };
+        let action = actor.gravest();
+        let record = &action.record;
+        let field = |value: Option<Clean>, max: usize| {
+            let text = value.map_or_else(|| "?".to_owned(), |value| printable(value.as_str()));
+            text.chars().take(max).collect::<String>()
+        };
+        let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 12) };
+        let source = field(record.source_ip().map(Clean::source), 45);
+        let region = field(record.region().map(Clean::name), 16);
+        let account = field(record.account().map(Clean::name), 12);
+        let name = field(record.event_name().map(Clean::name), 80);
+        let more = match alert.matched() + alert.unreadable.len() - 1 {
+            0 => String::new(),
+            more => format!(" (+{more})"),
+        };
+        let long = |name: &str| {
+            let outcome = outcome_word(action);
+            format!("[{severity}] {who} {name} {outcome} from {source} ({region}) in {account}{more}")
+        };
+        let short = |name: &str| format!("[{severity}] {who} {name} {source} {region} {account}");
+        // The action gives way first; severity, address, Region and account stay.
+        for form in [&long as &dyn Fn(&str) -> String, &short] {
+            let room = SUBJECT_MAX.saturating_sub(form("").len());
+            if name.len() <= room {
+                return Self::clipped(&form(&name));
+            }
+            if room >= 16 {
+                return Self::clipped(&form(&format!("{}..", &name[..room - 2])));
+            }
+        }
+        let room = SUBJECT_MAX.saturating_sub(short("").len());
+        Self::clipped(&short(&name[..room.min(name.len())]))
+    }
+
+    fn clipped(text: &str) -> Self {
+        Self(printable(text).chars().take(SUBJECT_MAX).collect())
+    }
+}
+
+/// The text with each character that is not printable ASCII replaced.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
+}
+
+/// The outcome in a word.
+fn outcome_word(action: &Action) -> &'static str {
+    match action.record.outcome() {
+        Outcome::Succeeded => "succeeded",
+        Outcome::Denied => "denied",
+        Outcome::Failed => "failed",
+    }
+}
