@@ -25,7 +25,8 @@ struct Published {
 }
 
 fn rows<'t, T: Deserialize<'t>>(text: &'t str) -> Vec<T> {
-    let rows: Vec<T> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let rows: Vec<T> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     assert!(!rows.is_empty());
     rows
 }
