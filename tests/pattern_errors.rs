@@ -72,7 +72,7 @@ const MISTAKES: &[&str] = &[
     "{ $.eventName = %[a-z% }",
     r"{ $.eventName = %\p% }",
     "{ $.eventName = %a{2,1}% }",
-    "{ $.eventName = %.{900}.{900}% }",
+    "{ $.eventName = %.{1000}.{900}% }",
     // limits
     "{ $.a = %x% && $.b = %y% && $.c = %z% }",
     "{ $.a[*].b[*] = 1 }",

@@ -253,3 +253,38 @@ fn literals_of_the_shipped_rule_and_others() {
         );
     }
 }
+
+/// A quadratic step anywhere would make this last for minutes.
+#[test]
+fn the_largest_pattern_on_the_largest_event_is_no_work() {
+    let size = 256 * 1024;
+    let events = [
+        format!(r#"{{"a":"{}"}}"#, "ab".repeat(size / 2)),
+        format!(r#"{{"a":"{}"}}"#, "日".repeat(size / 3)),
+        format!(r#"{{"a":{}}}"#, "1".repeat(size)),
+        format!(r#"{{"a":1e{}}}"#, "9".repeat(size)),
+        format!(r#"{{"a":[{}0]}}"#, "\"\",".repeat(size / 3)),
+    ];
+    let most = |condition: &str| {
+        let count = (MAX_CHARS - 2) / (condition.len() + 2);
+        format!("{{{}}}", vec![condition; count].join("||"))
+    };
+    let patterns = [
+        most("$.a=*x*"),
+        most("$.a=2"),
+        most("$.a<-1"),
+        most("$.a IS TRUE"),
+        format!("{{$.a=*{}b*}}", "ab".repeat(500)),
+        "{$.a[*]=2||$.a[*]<-1||$.a[*]=*x*}".to_owned(),
+        format!("{{{}$.a IS TRUE{}}}", "(".repeat(128), ")".repeat(128)),
+        "{$.a=%.*a.{100}c%||$.a=%[ab]{1,100}a[ab]{1,100}c%}".to_owned(),
+    ];
+    for event in &events {
+        let event = Json::parse(event).unwrap();
+        for pattern in &patterns {
+            let pattern = Pattern::parse(pattern).unwrap_or_else(|error| panic!("{error}"));
+            assert!(!pattern.matches(&event), "{pattern}");
+            assert!(!pattern.explain(&event).is_empty());
+        }
+    }
+}
