@@ -26,7 +26,7 @@ struct Published {
 
 fn rows<'t, T: Deserialize<'t>>(text: &'t str) -> Vec<T> {
     let rows: Vec<T> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect();
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     assert!(!rows.is_empty());
     rows
 }

@@ -289,9 +289,10 @@ impl Serialize for Moment {
 }
 
 impl Span {
-    fn of<'a>(actions: impl Iterator<Item = &'a Action> + Clone, style: &Style) -> Option<Self> {
-        let times = || actions.clone().filter_map(|action| action.record.event_time());
-        let (from, to) = times().min().zip(times().max())?;
+    fn of<'a>(actions: impl Iterator<Item = &'a Action>, style: &Style) -> Option<Self> {
+        let times: Vec<Timestamp> = actions.filter_map(|action| action.record.event_time()).collect();
+        let (from, to) = times.iter().min().zip(times.iter().max())?;
+        let (from, to) = (*from, *to);
         Some(Self { from: Moment::new(from, style), to: Moment::new(to, style) })
     }
 }

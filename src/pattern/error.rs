@@ -97,6 +97,9 @@ pub enum Problem {
     /// `[0:2]`, `[0,1]`, `[?…]`, `[a]`
     #[error("`[{0}]` is no index")]
     Index(String),
+    /// No `]` for a `[`.
+    #[error("the closing `]` of the index is missing")]
+    UnclosedIndex,
     /// `['name']` without the dot before it, or with the wrong quotes.
     #[error("a name in brackets is written `.['…']`")]
     BracketName,
@@ -212,7 +215,7 @@ impl PatternError {
         self.0.fault.span.clone()
     }
 
-    /// What to write in place of the marked part, or as the whole condition, where that is known.
+    /// What to write in place of the marked part, where that is known; a whole pattern if it starts with `{`.
     #[must_use]
     pub fn instead(&self) -> Option<&str> {
         self.0.fault.instead.as_deref()

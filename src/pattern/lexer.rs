@@ -216,7 +216,7 @@ impl<'p> Lexer<'p> {
                     self.at += 1;
                     steps.push(self.named(start)?);
                 }
-                Some('[') => steps.push(self.index(start)?),
+                Some('[') => steps.push(self.index()?),
                 Some(c) if is_term(c) => return Err(self.odd_name(start, step)),
                 _ => break,
             }
@@ -249,11 +249,15 @@ impl<'p> Lexer<'p> {
             Some('.') => Err(Fault::new(Problem::RecursiveDescent, step - 1..step + 1)
                 .expected("the whole path, each name after one dot; one * may stand for a name")),
             Some('[') => {
-                self.take(|c| c != ']' && is_term(c));
+                self.take(|c| c != ']' && !is_space(c));
                 self.accept("]");
                 let inner = self.since(step).trim_matches(['[', ']', '"', '\'']).to_owned();
                 let fault = Fault::new(Problem::BracketName, step..self.at).expected("a name, or ['…'] around a name");
-                Err(if inner.is_empty() || inner == "*" { fault } else { fault.instead(format!("['{inner}']")) })
+                Err(if inner.is_empty() || inner == "*" || inner.parse::<u64>().is_ok() {
+                    fault
+                } else {
+                    fault.instead(format!("['{inner}']"))
+                })
             }
             Some(c) if is_term(c) => Err(self.odd_name(start, step)),
             _ => Err(Fault::new(Problem::NoName, start..self.at).expected("a name after the dot, such as $.eventName")),
@@ -261,7 +265,7 @@ impl<'p> Lexer<'p> {
     }
 
     /// A step in brackets, without a dot before it.
-    fn index(&mut self, start: usize) -> Result<Step, Fault> {
+    fn index(&mut self) -> Result<Step, Fault> {
         let step = self.at;
         self.at += 1;
         let inner = self.take(|c| c != ']' && !c.is_whitespace() && !"(){}<>&|".contains(c));
@@ -275,15 +279,16 @@ impl<'p> Lexer<'p> {
             return Ok(Step::Index(inner.parse().unwrap_or(usize::MAX)));
         }
         let expected = "digits or * in the brackets, such as [0]";
+        if !closed {
+            return Err(Fault::new(Problem::UnclosedIndex, span).expected(expected));
+        }
         if inner.starts_with(['\'', '"']) {
             let name = inner.trim_matches(['\'', '"']);
             return Err(Fault::new(Problem::BracketName, span).instead(format!(".['{name}']")));
         }
         let digits = inner.strip_prefix('-').unwrap_or_default();
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Fault::new(Problem::NegativeIndex, span)
-                .expected(expected)
-                .instead(format!("{}[*]", self.pattern.get(start..step).unwrap_or_default())));
+            return Err(Fault::new(Problem::NegativeIndex, span).expected(expected).instead("[*]"));
         }
         Err(Fault::new(Problem::Index(inner.to_owned()), span).expected(expected))
     }

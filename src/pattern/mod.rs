@@ -1,4 +1,188 @@
 //! The filter pattern language of CloudWatch Logs, for JSON log events.
+//!
+//! A pattern says which log events are meant, in the words that `PutSubscriptionFilter` and `PutMetricFilter` take. This
+//! page is the reference of the language as this crate reads it. Where the CloudWatch Logs User Guide ("Filter pattern
+//! syntax") and the answers of the real `TestMetricFilter` differ, the answers win.
+//!
+//! ```
+//! use root_usage_alert::pattern::Pattern;
+//!
+//! let rule: Pattern = r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS }"#.parse()?;
+//! assert!(rule.matches_text(r#"{"userIdentity":{"type":"Root"}}"#));
+//! assert!(!rule.matches_text(r#"{"userIdentity":{"type":"Root","invokedBy":"AWS Internal"}}"#));
+//! assert_eq!(rule.literals(), Some(vec!["Root".to_owned()]));
+//! # Ok::<(), root_usage_alert::pattern::PatternError>(())
+//! ```
+//!
+//! # The whole
+//!
+//! A pattern stands in braces, has at most [`MAX_CHARS`] characters, and is case sensitive throughout, keywords too. The
+//! blank pattern matches every event. Any other matches only messages that are one JSON **object**; of two equal keys
+//! in it, the last counts. White space may stand around operators and brackets, and nowhere in a selector.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("", "not JSON"));
+//! assert!(!answer("{ $.a NOT EXISTS }", "not JSON"));
+//! assert!(!answer("{ $.a NOT EXISTS }", r#"[{"b":1}]"#));
+//! assert!(answer("{($.a=1)||($.a=2)}", r#"{"a":1,"a":2}"#));
+//! ```
+//!
+//! The other patterns of CloudWatch Logs, for text that is no JSON (`ERROR`, `[ip, user]`, `%regex%`), are refused with
+//! an error that shows the JSON form.
+//!
+//! # Selectors
+//!
+//! | selector | leads to |
+//! | --- | --- |
+//! | `$.userIdentity.type` | a field; names have ASCII letters, digits, `_` and `-` |
+//! | `$.['cluster.name']` | a field whose name has any other character but `'` |
+//! | `$.resources[0].ARN` | an element of an array, counted from 0 |
+//! | `$.resources[*].ARN` | each element of an array, or each value of an object |
+//! | `$.*` | the same, one level deep |
+//!
+//! A selector may have one `*`, a pattern [`MAX_WILDCARDS`]. A condition holds if it does for **any** of the values, and
+//! each condition searches on its own: two of them may find different elements.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("{ $.['cluster.name'] = c }", r#"{"cluster.name":"c"}"#));
+//! assert!(answer("{ $.items[1].id = 2 }", r#"{"items":[{"id":1},{"id":2}]}"#));
+//! assert!(!answer("{ $.items[0] = x }", r#"{"items":{"0":"x"}}"#));
+//! assert!(answer("{ $.items[*].a = 1 && $.items[*].b = 2 }", r#"{"items":[{"a":1},{"b":2}]}"#));
+//! assert!(answer("{ $.* = x }", r#"{"a":1,"b":"x"}"#));
+//! ```
+//!
+//! # `=` and `!=`
+//!
+//! Only strings and numbers are compared. A field that is missing, null, a boolean, an array or an object makes **both**
+//! `=` and `!=` false; [`lints`](Pattern::lints) warns of a `!=` where that matters.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("{ $.a != x }", r#"{"a":"y"}"#));
+//! assert!(!answer("{ $.a != x }", "{}"));
+//! assert!(!answer("{ $.a != x }", r#"{"a":["y"]}"#));
+//! assert!(!answer("{ $.a = true }", r#"{"a":true}"#));
+//! assert!(answer("{ $.a = true }", r#"{"a":"true"}"#));
+//! ```
+//!
+//! ## Texts
+//!
+//! A value without quotes has ASCII letters, digits and `_ - . + *`. In double quotes it may have anything; `\"` is a
+//! quote, `\\` a backslash, and a backslash before anything else itself. `null` without quotes is refused. A JSON number
+//! equals a text that is its digits, as they were written.
+//!
+//! `*` at the start or the end of a value, quoted or not, stands for any text; `*` alone for any string or number. In
+//! the middle it is the character itself ([`INNER_STAR`]), and `?` always is.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("{ $.a = s3.amazonaws.com }", r#"{"a":"s3.amazonaws.com"}"#));
+//! assert!(answer(r#"{ $.a = "C:\Users \"x\"" }"#, r#"{"a":"C:\\Users \"x\""}"#));
+//! assert!(answer(r#"{ $.a = "*UnauthorizedOperation" }"#, r#"{"a":"Client.UnauthorizedOperation"}"#));
+//! assert!(answer("{ $.a = 123.123.* }", r#"{"a":"123.123.1.1"}"#));
+//! assert!(answer("{ $.a = * }", r#"{"a":""}"#));
+//! assert!(!answer("{ $.a = * }", r#"{"a":false}"#));
+//! assert!(!answer("{ $.a = Ev*ent }", r#"{"a":"EvXent"}"#));
+//! ```
+//!
+//! ## Numbers
+//!
+//! Digits, with a sign before, a fraction and an exponent (`e`, small) after them if need be, make a number. It equals a
+//! JSON number of the same value, whatever its length, and a JSON string of the same text. In quotes it is a text.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("{ $.a = 1 }", r#"{"a":1.0}"#));
+//! assert!(answer("{ $.a = 1 }", r#"{"a":"1"}"#));
+//! assert!(!answer("{ $.a = 1 }", r#"{"a":"1.0"}"#));
+//! assert!(answer(r#"{ $.a = "1" }"#, r#"{"a":1}"#));
+//! assert!(!answer(r#"{ $.a = "1" }"#, r#"{"a":1.0}"#));
+//! assert!(!answer("{ $.a = 9007199254740993 }", r#"{"a":9007199254740992}"#));
+//! ```
+//!
+//! ## Regular expressions
+//!
+//! Between two `%` stands an expression that is searched anywhere in a string, or in a number's digits. It has ASCII
+//! letters and digits, the space, `_ : # = @ / ; , -` and the operators `^ $ ? [ ] { } | \ * + .`, never round brackets;
+//! `\d \s \w` and their capitals are ASCII classes, `\x41` is a character by its number. A pattern may have
+//! [`MAX_REGEXES`]. In quotes, `%` is the character itself.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer(r"{ $.ip = %^10\.0\.\d{1,3}% }", r#"{"ip":"10.0.12.7"}"#));
+//! assert!(answer("{ $.a = %gray|grey% }", r#"{"a":"a grey cat"}"#));
+//! assert!(!answer(r#"{ $.a = "%grey%" }"#, r#"{"a":"grey"}"#));
+//! assert!(Pattern::parse("{ $.a = %(gray|grey)% }").is_err());
+//! ```
+//!
+//! # `<`, `<=`, `>`, `>=`
+//!
+//! Compare JSON numbers with a number, by value. A string is never less or greater.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("{ $.latency >= 1e3 }", r#"{"latency":1000.0}"#));
+//! assert!(!answer("{ $.latency > 1 }", r#"{"latency":"10"}"#));
+//! assert!(Pattern::parse(r#"{ $.latency > "1" }"#).is_err());
+//! ```
+//!
+//! # States
+//!
+//! | condition | holds for |
+//! | --- | --- |
+//! | `IS NULL` | null, and an array that has null as an element |
+//! | `IS TRUE`, `IS FALSE` | the JSON booleans |
+//! | `NOT EXISTS` | a path that leads nowhere, through whatever; not for null |
+//!
+//! There is no `EXISTS`: `= *` holds for every string and number. There is no `IS NOT`.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("{ $.a IS NULL }", r#"{"a":[1,null]}"#));
+//! assert!(!answer("{ $.a IS NULL }", "{}"));
+//! assert!(!answer("{ $.a IS TRUE }", r#"{"a":"true"}"#));
+//! assert!(answer("{ $.a.b NOT EXISTS }", r#"{"a":null}"#));
+//! assert!(!answer("{ $.a.b NOT EXISTS }", r#"{"a":{"b":null}}"#));
+//! assert!(answer("{ $.a[*] NOT EXISTS }", r#"{"a":[]}"#));
+//! ```
+//!
+//! # `&&`, `||` and brackets
+//!
+//! `( )` bind before `&&`, and `&&` before `||`. There is no `!` before a condition.
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! # fn answer(pattern: &str, message: &str) -> bool { Pattern::parse(pattern).unwrap().matches_text(message) }
+//! assert!(answer("{ $.a = 1 || $.b = 1 && $.c = 1 }", r#"{"a":1}"#));
+//! assert!(!answer("{ ($.a = 1 || $.b = 1) && $.c = 1 }", r#"{"a":1}"#));
+//! ```
+//!
+//! # Errors
+//!
+//! ```
+//! # use root_usage_alert::pattern::Pattern;
+//! let error = Pattern::parse("{ $.userIdentity.type = 'Root' }").unwrap_err();
+//! assert_eq!(error.to_string(), r#"
+//! Invalid metric filter pattern: Invalid character(s) in term ''Root'': single quotes don't quote in this language
+//!   { $.userIdentity.type = 'Root' }
+//!                           ^^^^^^
+//! write instead: "Root"
+//! "#.trim());
+//! ```
+//!
+//! # Cost
+//!
+//! Parsing and matching take time linear in the event, whatever the pattern and whoever wrote the event.
 
 mod ast;
 mod error;

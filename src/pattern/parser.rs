@@ -12,6 +12,7 @@ use super::{MAX_CHARS, MAX_NESTING, MAX_REGEXES, MAX_WILDCARDS};
 
 const OPERATORS: &str = "= != < <= > >=, or IS NULL, IS TRUE, IS FALSE, NOT EXISTS";
 const CONDITION: &str = "a condition, such as $.eventName = \"ConsoleLogin\", or ( before several";
+const PRESENT: &str = "= * for any string or number, IS TRUE || IS FALSE for any boolean, IS NULL for null";
 const VALUE: &str = "a value in double quotes, a word or number without, or a regular expression in %";
 
 /// Reads a whole pattern. `None` is the blank one.
@@ -63,7 +64,10 @@ fn no_json(pattern: &str, text: &str) -> Fault {
     if text.starts_with('%') {
         return Fault::new(Problem::BareRegex, span).expected(json).instead(format!("{{ $.errorMessage = {text} }}"));
     }
-    let term = text.trim_matches(['"', '?', '-']);
+    let term = match text.strip_prefix('"') {
+        Some(phrase) => phrase.split('"').next().unwrap_or_default(),
+        None => text.split(is_space).next().unwrap_or_default().trim_matches(['?', '-', '"', '*']),
+    };
     Fault::new(Problem::Terms, span)
         .expected(json)
         .instead(format!("{{ $.errorMessage = {} }}", quote(&format!("*{term}*"))))
@@ -151,25 +155,31 @@ impl Parser<'_> {
         self.bare = None;
         let (token, at) = self.advance()?;
         let test = match token {
-            Token::Operator("=") => Test::Equal(self.operand("=", &selector, &span)?),
-            Token::Operator("!=") => Test::Unequal(self.operand("!=", &selector, &span)?),
+            Token::Operator("=") => Test::Equal(self.operand("=", &selector, span.start, at.start)?),
+            Token::Operator("!=") => Test::Unequal(self.operand("!=", &selector, span.start, at.start)?),
             Token::Operator("<") => self.order("<", Order::Less)?,
             Token::Operator("<=") => self.order("<=", Order::LessOrEqual)?,
             Token::Operator(">") => self.order(">", Order::Greater)?,
             Token::Operator(">=") => self.order(">=", Order::GreaterOrEqual)?,
-            Token::Word(word) => self.state(&word, &selector, at)?,
+            Token::Word(word) => self.state(&word, &selector, span.start, at)?,
             token => return Err(unexpected(&token, at).expected(OPERATORS)),
         };
         Ok(Condition { selector, test })
     }
 
-    /// What `=` or `!=` compares with.
-    fn operand(&mut self, operator: &'static str, selector: &Selector, start: &Range<usize>) -> Result<Operand, Fault> {
+    /// What `=` or `!=` compares with. The condition starts at `start` and the operator at `at`.
+    fn operand(
+        &mut self,
+        operator: &'static str,
+        selector: &Selector,
+        start: usize,
+        at: usize,
+    ) -> Result<Operand, Fault> {
         let (token, span) = self.advance()?;
         match token {
             Token::Word(word) if word == "null" => {
                 let instead = if operator == "=" { format!("{selector} IS NULL") } else { format!("{selector} = *") };
-                Err(Fault::new(Problem::Null, start.start..span.end).instead(instead))
+                Err(Fault::new(Problem::Null, start..span.end).expected(PRESENT).instead(instead))
             }
             Token::Word(text) => {
                 if let Some(value) = Decimal::from_pattern(&text) {
@@ -188,7 +198,7 @@ impl Parser<'_> {
             }
             Token::Selector(_) => Err(Fault::new(Problem::FieldValue, span).expected(VALUE)),
             Token::Operator(second @ ("<" | ">")) if operator == "=" => {
-                Err(unexpected(&Token::Operator(second), span).expected(VALUE).instead(format!("{second}=")))
+                Err(unexpected(&Token::Operator(second), at..span.end).expected(VALUE).instead(format!("{second}=")))
             }
             Token::BraceClose | Token::BracketClose | Token::And | Token::Or | Token::End => {
                 Err(Fault::new(Problem::NoValue(operator), span).expected(VALUE))
@@ -223,50 +233,57 @@ impl Parser<'_> {
         }
     }
 
-    /// `IS …` and `NOT EXISTS`, of which `word` is the first.
-    fn state(&mut self, word: &str, selector: &Selector, at: Range<usize>) -> Result<Test, Fault> {
-        let second = match &self.ahead.0 {
-            Token::Word(second) => second.clone(),
-            _ => String::new(),
+    /// `IS …` and `NOT EXISTS`, of which `word` is the first. The condition starts at `start` and the word at `at`.
+    fn state(&mut self, word: &str, selector: &Selector, start: usize, at: Range<usize>) -> Result<Test, Fault> {
+        let (second, end) = match &self.ahead {
+            (Token::Word(second), span) => (second.clone(), span.end),
+            (_, _) => (String::new(), at.end),
         };
-        let both = at.start..if second.is_empty() { at.end } else { self.ahead.1.end };
         let test = match (word, second.as_str()) {
             ("IS", "NULL") => Test::IsNull,
             ("IS", "TRUE") => Test::IsTrue,
             ("IS", "FALSE") => Test::IsFalse,
             ("NOT", "EXISTS") => Test::NotExists,
-            ("EXISTS", _) => {
-                let fault = Fault::new(Problem::Exists, at).expected(OPERATORS);
-                return Err(fault.instead(format!("{selector} = *")));
-            }
-            ("IS", "NOT") => {
-                self.advance()?;
-                let fault = Fault::new(Problem::IsNot, both).expected(OPERATORS);
-                return Err(match &self.ahead.0 {
-                    Token::Word(third) if third == "NULL" => fault.instead(format!("{selector} = *")),
-                    Token::Word(third) if third == "TRUE" => fault.instead(format!("{selector} IS FALSE")),
-                    Token::Word(third) if third == "FALSE" => fault.instead(format!("{selector} IS TRUE")),
-                    _ => fault,
-                });
-            }
-            _ => {
-                let capitals = (word.to_ascii_uppercase(), second.to_ascii_uppercase());
-                return Err(match (capitals.0.as_str(), capitals.1.as_str()) {
-                    ("IS", "NULL" | "TRUE" | "FALSE") | ("NOT", "EXISTS") => {
-                        Fault::new(Problem::KeywordCase, both).instead(format!("{} {}", capitals.0, capitals.1))
-                    }
-                    ("EXISTS", _) => Fault::new(Problem::Exists, at).instead(format!("{selector} = *")),
-                    ("IS", "NOT") => Fault::new(Problem::IsNot, both).expected(OPERATORS),
-                    ("IS", _) => {
-                        unexpected(&self.ahead.0, self.ahead.1.clone()).expected("NULL, TRUE or FALSE after IS")
-                    }
-                    ("NOT", _) => unexpected(&self.ahead.0, self.ahead.1.clone()).expected("EXISTS after NOT"),
-                    _ => unexpected(&Token::Word(word.to_owned()), at).expected(OPERATORS),
-                });
-            }
+            _ => return Err(self.no_state((word, second.as_str()), selector, start, at.start..end)),
         };
         self.advance()?;
         Ok(test)
+    }
+
+    /// The error for words that are no state. `words` stand at `at`.
+    fn no_state(&mut self, words: (&str, &str), selector: &Selector, start: usize, at: Range<usize>) -> Fault {
+        let next = (self.ahead.0.clone(), self.ahead.1.clone());
+        let (first, second) = (words.0.to_ascii_uppercase(), words.1.to_ascii_uppercase());
+        let present = format!("{selector} = *");
+        match (first.as_str(), second.as_str()) {
+            ("EXISTS", _) => {
+                let end = at.start + words.0.len();
+                Fault::new(Problem::Exists, start..end).expected(PRESENT).instead(present)
+            }
+            ("IS", "NOT") => {
+                // A fault further on changes nothing here.
+                let _ = self.advance();
+                let Token::Word(third) = &self.ahead.0 else {
+                    return Fault::new(Problem::IsNot, at).expected(OPERATORS);
+                };
+                let fault = Fault::new(Problem::IsNot, start..self.ahead.1.end).expected(PRESENT);
+                match third.to_ascii_uppercase().as_str() {
+                    "NULL" => fault.instead(present),
+                    "TRUE" => fault.instead(format!("{selector} IS FALSE")),
+                    "FALSE" => fault.instead(format!("{selector} IS TRUE")),
+                    _ => fault,
+                }
+            }
+            ("IS", "NULL" | "TRUE" | "FALSE") | ("NOT", "EXISTS") => {
+                Fault::new(Problem::KeywordCase, at).instead(format!("{first} {second}"))
+            }
+            ("IS", _) => unexpected(&next.0, next.1).expected("NULL, TRUE or FALSE after IS"),
+            ("NOT", _) => unexpected(&next.0, next.1).expected("EXISTS after NOT"),
+            _ => {
+                let end = at.start + words.0.len();
+                unexpected(&Token::Word(words.0.to_owned()), at.start..end).expected(OPERATORS)
+            }
+        }
     }
 
     /// The error for `token` where `&&`, `||` or the end had to stand.

@@ -13,7 +13,7 @@ const SIZE_LIMIT: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Regex {
     source: String,
-    engine: regex::Regex,
+    engine: regex::bytes::Regex,
 }
 
 impl PartialEq for Regex {
@@ -30,21 +30,30 @@ impl Regex {
         let translated =
             Translation { chars: source.char_indices().peekable(), start, end: start + source.len() }.all()?;
         let whole = start..start + source.len();
-        let engine = regex::RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build().map_err(|error| {
-            Fault::new(
-                Problem::Regex(match error {
-                    regex::Error::CompiledTooBig(_) => "It repeats too much",
-                    _ => "Its syntax is wrong",
-                }),
-                whole,
-            )
-        })?;
+        let engine =
+            regex::bytes::RegexBuilder::new(&translated).unicode(false).size_limit(SIZE_LIMIT).build().map_err(
+                |error| {
+                    Fault::new(
+                        Problem::Regex(match error {
+                            regex::Error::CompiledTooBig(_) => "It repeats too much",
+                            _ => "Its syntax is wrong",
+                        }),
+                        whole,
+                    )
+                },
+            )?;
         Ok(Self { source: source.to_owned(), engine })
     }
 
     /// Whether the expression is found anywhere in `text`.
     pub(super) fn is_match(&self, text: &str) -> bool {
-        self.engine.is_match(text)
+        if text.is_ascii() {
+            return self.engine.is_match(text.as_bytes());
+        }
+        // An expression can't name a character outside ASCII, so they are all alike to it. One byte for each keeps the
+        // engine small: `.` is one state instead of one for each form that a character has in UTF-8.
+        let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(0xFF)).collect();
+        self.engine.is_match(&bytes)
     }
 
     pub(super) fn source(&self) -> &str {
@@ -227,7 +236,10 @@ impl Translation<'_> {
                 let (Some(high), Some(low)) = (digit()?, digit()?) else {
                     return Err(self.fault("\\x is followed by two hexadecimal digits", at));
                 };
-                Atom::Char(char::from_u32(high * 16 + low).unwrap_or_default())
+                match char::from_u32(high * 16 + low) {
+                    Some(c) if c.is_ascii() => Atom::Char(c),
+                    _ => return Err(self.fault("\\x80 and above are outside ASCII", at)),
+                }
             }
             c if c.is_ascii_alphanumeric() => {
                 return Err(Fault::new(
@@ -279,6 +291,7 @@ mod tests {
             ("^[.*+?{}|$]$", &[".", "*", "{", "$", "|"], &["a", "\\"]),
             (r"^[\]\\^-]$", &["]", "\\", "^", "-"], &["a"]),
             ("^.$", &["a", "日"], &["", "ab", "\n"]),
+            ("^.{300}$", &[&"日".repeat(300), &"a".repeat(300)], &[&"日".repeat(299)]),
             ("a b", &["a b"], &["ab"]),
             ("a|", &["", "x"], &[]),
             ("x-y]z}", &["x-y]z}"], &["xyz"]),
@@ -327,11 +340,12 @@ mod tests {
             r"\p",
             r"\1",
             r"\x4",
+            r"\x80",
             r"\xg0",
             r"\Q",
             "a{99999999999999}",
             "a{60000}",
-            ".{900}.{900}",
+            ".{1000}.{900}",
         ] {
             assert!(Regex::new(source, 0).is_err(), "{source}");
         }
