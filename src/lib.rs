@@ -1,3 +1,27 @@
-//! Tells the people responsible that the root user of an AWS account was used.
+//! Tells the people responsible that the root user of an AWS account was used: who, what, from where, when, and
+//! whether it worked.
+//!
+//! ```text
+//! awslogs.data ──batch──▶ log events ──record──▶ Record ──rule──▶ Match ──alert──▶ Alert
+//!  (base64, gzip)                                                                    │
+//!                                     Report ◀──handler── Receipt ◀──notify── Message ◀──email
+//! ```
+//!
+//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`rule`], [`alert`] and [`email`] are
+//! pure: no I/O, no clock, no environment. [`notify`] does I/O. [`handler`] puts the pipeline together and is the only
+//! module that knows them all.
+//!
+//! The promise: every record that reaches the function and matches a rule reaches the topic at least once, or the
+//! invocation fails, so that Lambda retries it and then keeps its payload in the dead-letter queue. Every log event is
+//! counted in exactly one of the first four fields of a [`handler::Report`].
 
+pub mod alert;
+pub mod batch;
+pub mod config;
+pub mod email;
+pub mod handler;
 pub mod json;
+pub mod notify;
+pub mod pattern;
+pub mod record;
+pub mod rule;

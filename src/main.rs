@@ -1,3 +1,34 @@
-//! The Lambda function.
+//! The Lambda function behind a CloudWatch Logs subscription.
 
-fn main() {}
+use std::process::ExitCode;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
+use root_usage_alert::config::Config;
+use root_usage_alert::handler::Handler;
+use root_usage_alert::notify::Sns;
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    tracing::init_default_subscriber();
+    let vars = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+    let (config, topic) = match Config::for_function(vars) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!(error = error.to_string(), "not started");
+            return ExitCode::FAILURE;
+        }
+    };
+    let handler = &Handler::new(config, Sns::new(topic));
+    let function = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        let result = handler.handle(event.payload.get()).await;
+        result.map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.chain() })
+    });
+    match lambda_runtime::run(function).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "stopped");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! What matched in one batch, as one alert: grouped by who did it, the gravest first.
+
+mod consequence;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+pub use consequence::{Category, Known, Severity, known};
+
+use crate::record::{Outcome, Record};
+
+/// A record and the rules it matched, by their place in the rule set.
+#[derive(Debug, Clone)]
+pub struct Match {
+    /// The record.
+    pub record: Record,
+    /// The ids of the rules.
+    pub rules: Vec<String>,
+}
+
+/// A log event that is no JSON object, though it holds a text that a rule can't match without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The log event's id in CloudWatch Logs; empty if that could not be read either.
+    pub id: String,
+    /// When CloudWatch Logs took it in.
+    pub time: Option<Timestamp>,
+    /// How long it is, in bytes as it stands in the batch.
+    pub bytes: usize,
+    /// What was wrong.
+    pub reason: String,
+    /// SHA-256 of the log event.
+    pub hash: [u8; 32],
+}
+
+/// Where a batch came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The account that owns the log group.
+    pub owner: String,
+    /// The log group.
+    pub log_group: String,
+    /// The log stream.
+    pub log_stream: String,
+}
+
+/// A name for the content of an alert: the same records give the same id, in any order.
+///
+/// Eight bytes of a SHA-256 over the sorted event ids and hashes: enough to tell mails apart, short enough to read out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlertId([u8; 8]);
+
+/// One alert: everything in one batch that somebody should know.
+#[derive(Debug, Clone)]
+pub struct Alert {
+    /// Its name.
+    pub id: AlertId,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Who did something, the gravest first.
+    pub actors: Vec<Actor>,
+    /// What could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Who acted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Identity {
+    /// The root user.
+    Root,
+    /// Anybody else (a rule of the operator's own may match them): the type and the ARN, or what there is of it.
+    Other {
+        /// `userIdentity.type`
+        kind: String,
+        /// `userIdentity.arn`, else `principalId`
+        name: String,
+    },
+}
+
+/// By what means root was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The sign-in page itself.
+    SignIn,
+    /// A console session.
+    ConsoleSession,
+    /// A long-lived access key (`AKIA…`).
+    LongLivedKey,
+    /// A temporary access key (`ASIA…`) that did not come from the console.
+    TemporaryKey,
+    /// The record has no key and is no sign-in.
+    Unknown,
+}
+
+/// Somebody who acted, with everything they did in this batch.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Who.
+    pub identity: Identity,
+    /// What they did, the gravest first. Never empty.
+    pub actions: Vec<Action>,
+}
+
+/// One thing that was done.
+#[derive(Debug, Clone)]
+pub struct Action {
+    /// The record that tells it.
+    pub record: Record,
+    /// The rules that matched it.
+    pub rules: Vec<String>,
+    /// Its consequence.
+    pub category: Category,
+    /// Its urgency.
+    pub severity: Severity,
+}
+
+impl fmt::Display for AlertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl AlertId {
+    fn of(matches: &[Match], unreadable: &[Unreadable]) -> Self {
+        let matches = matches.iter().map(|found| (found.record.event_id().unwrap_or_default(), found.record.hash()));
+        let unreadable = unreadable.iter().map(|event| ("", &event.hash));
+        let parts: BTreeSet<(&str, &[u8; 32])> = matches.chain(unreadable).collect();
+        let mut digest = Sha256::new();
+        for (id, hash) in parts {
+            digest.update((id.len() as u64).to_be_bytes());
+            digest.update(id);
+            digest.update(hash);
+        }
+        let digest: [u8; 32] = digest.finalize().into();
+        Self(std::array::from_fn(|index| digest[index]))
+    }
+}
+
+impl Alert {
+    /// The alert that a batch makes; `None` if there is nothing to tell.
+    #[must_use]
+    pub fn new(origin: Origin, matches: Vec<Match>, unreadable: Vec<Unreadable>) -> Option<Self> {
+        if matches.is_empty() && unreadable.is_empty() {
+            return None;
+        }
+        let id = AlertId::of(&matches, &unreadable);
+        let mut actors = group(matches);
+        actors.sort_by_key(|actor| actor.actions[0].gravity());
+        Some(Self { id, origin, actors, unreadable })
+    }
+
+    /// The gravest severity in it. What can't be read may be anything, so it is HIGH.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        let unreadable = (!self.unreadable.is_empty()).then_some(Severity::High);
+        self.actors.iter().map(Actor::severity).chain(unreadable).min().unwrap_or(Severity::Low)
+    }
+
+    /// How many records matched.
+    #[must_use]
+    pub fn matched(&self) -> usize {
+        self.actors.iter().map(|actor| actor.actions.len()).sum()
+    }
+
+    /// The ids of the rules that matched, each once.
+    #[must_use]
+    pub fn rules(&self) -> BTreeSet<&str> {
+        self.actors
+            .iter()
+            .flat_map(|actor| &actor.actions)
+            .flat_map(|action| action.rules.iter().map(String::as_str))
+            .collect()
+    }
+}
+
+impl Actor {
+    /// The gravest thing they did.
+    #[must_use]
+    pub fn gravest(&self) -> &Action {
+        &self.actions[0]
+    }
+
+    /// The severity of the gravest thing they did.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.gravest().severity
+    }
+
+    /// The first account, alias, … that a record of theirs names.
+    #[must_use]
+    pub fn first<'a>(&'a self, of: impl Fn(&'a Record) -> Option<&'a str>) -> Option<&'a str> {
+        self.actions.iter().find_map(|action| of(&action.record))
+    }
+
+    /// Each value that their records name, once, in order of gravity.
+    #[must_use]
+    pub fn each<'a>(&'a self, of: impl Fn(&'a Record) -> Option<&'a str>) -> Vec<&'a str> {
+        let mut seen = BTreeSet::new();
+        self.actions.iter().filter_map(|action| of(&action.record)).filter(|value| seen.insert(*value)).collect()
+    }
+
+    /// When they first and last acted, as far as the records say.
+    #[must_use]
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let times = || self.actions.iter().filter_map(|action| action.record.event_time());
+        times().min().zip(times().max())
+    }
+}
+
+impl Action {
+    fn new(found: Match) -> Self {
+        let category = consequence::category(&found.record);
+        let severity = consequence::severity(&found.record, category);
+        Self { record: found.record, rules: found.rules, category, severity }
+    }
+
+    /// Sorts the gravest first: by severity, then consequence, then what worked, then the earliest.
+    fn gravity(&self) -> (Severity, Category, Outcome, Option<Timestamp>, Option<String>) {
+        let id = self.record.event_id().map(str::to_owned);
+        (self.severity, self.category, self.record.outcome(), self.record.event_time(), id)
+    }
+
+    /// By what means it was done.
+    #[must_use]
+    pub fn credential(&self) -> Credential {
+        let key = self.record.access_key_id().unwrap_or_default();
+        let sign_in_page = self.record.text(&["eventType"]) == Some("AwsConsoleSignIn");
+        match () {
+            () if self.record.is_sign_in() || (sign_in_page && key.is_empty()) => Credential::SignIn,
+            () if key.starts_with("AKIA") => Credential::LongLivedKey,
+            () if self.record.from_console() => Credential::ConsoleSession,
+            () if key.starts_with("ASIA") => Credential::TemporaryKey,
+            () => Credential::Unknown,
+        }
+    }
+}
+
+impl Identity {
+    fn of(record: &Record) -> Self {
+        if record.is_root() {
+            return Self::Root;
+        }
+        let name = record.arn().or_else(|| record.text(&["userIdentity", "principalId"])).unwrap_or_default();
+        Self::Other { kind: record.identity_type().unwrap_or_default().to_owned(), name: name.to_owned() }
+    }
+}
+
+/// What makes two records one actor's: the session, else the key, else the address.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Session(String),
+    Key(String),
+    Address(String),
+}
+
+/// Groups matches by who did it.
+///
+/// Account and session creation identify a console session; its access key alone does not, for the console gets a new
+/// one for each service and Region. A sign-in has no session yet: it joins the one of its account and address that
+/// began nearest to it.
+fn group(matches: Vec<Match>) -> Vec<Actor> {
+    struct Group {
+        identity: Identity,
+        account: Option<String>,
+        mark: Mark,
+        matches: Vec<Match>,
+    }
+    let (sign_ins, others): (Vec<_>, Vec<_>) =
+        matches.into_iter().partition(|found| found.record.is_sign_in() && found.record.session_created().is_none());
+    let mut groups: Vec<Group> = Vec::new();
+    for found in others.into_iter().chain(sign_ins) {
+        let record = &found.record;
+        let identity = Identity::of(record);
+        let account = record.identity_account().or_else(|| record.account()).map(str::to_owned);
+        let address = record.source_ip().unwrap_or_default();
+        let mark = match (record.session_created(), record.access_key_id()) {
+            (Some(created), _) => Mark::Session(created.to_owned()),
+            (None, Some(key)) if !record.is_sign_in() => Mark::Key(key.to_owned()),
+            (None, _) => Mark::Address(address.to_owned()),
+        };
+        let theirs = groups.iter_mut().filter(|group| group.identity == identity && group.account == account);
+        let joined = if record.is_sign_in() {
+            theirs
+                .filter(|group| group.matches.iter().any(|other| other.record.source_ip() == record.source_ip()))
+                .filter(|group| !matches!(group.mark, Mark::Key(_)))
+                .min_by_key(|group| match &group.mark {
+                    Mark::Session(created) => {
+                        let began = created.parse::<Timestamp>().ok().zip(record.event_time());
+                        began.map_or(i64::MAX, |(began, signed_in)| (began.as_second() - signed_in.as_second()).abs())
+                    }
+                    Mark::Key(_) | Mark::Address(_) => i64::MAX,
+                })
+        } else {
+            theirs.into_iter().find(|group| group.mark == mark)
+        };
+        match joined {
+            Some(group) => group.matches.push(found),
+            None => groups.push(Group { identity, account, mark, matches: vec![found] }),
+        }
+    }
+    let actor = |group: Group| {
+        let mut actions: Vec<Action> = group.matches.into_iter().map(Action::new).collect();
+        actions.sort_by_cached_key(Action::gravity);
+        Actor { identity: group.identity, actions }
+    };
+    groups.into_iter().map(actor).collect()
+}

@@ -1,0 +1,97 @@
+//! `root-usage run`: raw Lambda events in, mails out.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use root_usage_alert::config::Config;
+use root_usage_alert::email::Message;
+use root_usage_alert::handler::{Handler, Report};
+use root_usage_alert::notify::Outbox;
+
+/// Prints the mails that raw Lambda events would cause.
+///
+/// The function's environment variables work here too, but for ALERT_TOPIC_ARN: nothing is sent.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  root-usage run events/create-access-key.json")]
+pub struct Arguments {
+    /// Files with one event each, {"awslogs":{"data":"…"}}; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print a JSON line for each event instead: its report and its message
+    #[arg(long)]
+    json: bool,
+}
+
+/// The exit code for input or configuration that can't be used.
+const BAD_INPUT: u8 = 2;
+
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match print(arguments, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        // Somebody closed the pipe: they have seen enough.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Ok(false) => ExitCode::from(BAD_INPUT),
+        Err(error) => {
+            eprintln!("root-usage: {error:#}");
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
+
+/// Whether every file could be used.
+fn print(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
+    let vars = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+    let handler =
+        Handler::new(Config::from_vars(vars.filter(|(name, _)| name != "ALERT_TOPIC_ARN"))?, Outbox::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut total = Report::default();
+    let mut good = true;
+    for file in &arguments.files {
+        let handled = read(file).and_then(|event| Ok(runtime.block_on(handler.handle(&event))?));
+        let report = match handled {
+            Ok(report) => report,
+            Err(error) => {
+                eprintln!("root-usage: {}: {error:#}", file.display());
+                good = false;
+                continue;
+            }
+        };
+        let messages = handler.notify().take();
+        if arguments.json {
+            let line = serde_json::json!({ "file": file.display().to_string(), "report": report, "message": messages.first() });
+            writeln!(out, "{line}")?;
+        } else {
+            messages.iter().try_for_each(|message| write_mail(out, message))?;
+        }
+        total.add(&report);
+    }
+    if !arguments.json {
+        let Report { ignored, matched, duplicate, unreadable, mails, .. } = total;
+        let events = ignored + matched + duplicate + unreadable;
+        writeln!(
+            out,
+            "{events} log events: {matched} matched, {duplicate} duplicate, {unreadable} unreadable, {ignored} ignored; \
+             mails: {mails}"
+        )?;
+    }
+    Ok(good)
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        io::stdin().read_to_end(&mut bytes).context("standard input could not be read")?;
+    } else {
+        bytes = std::fs::read(file).context("the file could not be read")?;
+    }
+    String::from_utf8(bytes).context("the file is not text, so it is no Lambda event")
+}
+
+fn write_mail(out: &mut impl Write, message: &Message) -> io::Result<()> {
+    let line = "=".repeat(72);
+    writeln!(out, "{line}\nSubject: {}\n{line}\n{}\n", message.subject.as_str(), message.text)
+}

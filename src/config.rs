@@ -1,0 +1,218 @@
+//! The configuration of the function, from its environment.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::batch::DEFAULT_MAX_BYTES;
+use crate::email::Style;
+use crate::rule::{Rule, RuleError, RuleSet};
+
+/// What an operator can set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `ALERT_TOPIC_ARN`; `None` where there is no topic, as in the `root-usage` command.
+    pub alert_topic: Option<TopicArn>,
+    /// `RULES` and `RULE_PATTERN`
+    pub rules: RuleSet,
+    /// How mails are written: `MASK_ACCESS_KEYS`, and the name that Lambda gives the function.
+    pub style: Style,
+    /// `MAX_BATCH_BYTES`: the most bytes a payload may inflate to.
+    pub max_batch_bytes: usize,
+}
+
+/// The ARN of a standard SNS topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicArn {
+    arn: String,
+    region: String,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Error)]
+pub struct ConfigError {
+    /// One entry for each variable that is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// A variable that is wrong.
+#[derive(Debug)]
+pub struct Problem {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// Its value; `None` if it is not set.
+    pub value: Option<String>,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration is wrong")?;
+        for problem in &self.problems {
+            match &problem.value {
+                Some(value) => write!(f, "\n  {}={value:?}: {}", problem.variable, problem.expected)?,
+                None => write!(f, "\n  {} is not set: {}", problem.variable, problem.expected)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TopicArn {
+    /// Reads an ARN such as `arn:aws:sns:eu-west-1:111122223333:alerts`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what would be right. E-mail needs a standard topic, so a FIFO topic is refused.
+    pub fn parse(arn: &str) -> Result<Self, String> {
+        let shape = "expected the ARN of a standard SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME";
+        let parts: Vec<&str> = arn.split(':').collect();
+        let ["arn", partition, "sns", region, account, name] = parts[..] else { return Err(shape.to_owned()) };
+        let plain = |text: &str| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if name.ends_with(".fifo") {
+            return Err(format!("{shape}; a FIFO topic can't send e-mail"));
+        }
+        let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        if !(plain(partition) && plain(region) && account && plain(name)) {
+            return Err(shape.to_owned());
+        }
+        Ok(Self { arn: arn.to_owned(), region: region.to_owned() })
+    }
+
+    /// The Region the topic is in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+}
+
+/// Reads variables and collects what is wrong with them.
+struct Reader {
+    vars: HashMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// The value of a variable; blank means unset.
+    fn get(&self, variable: &str) -> Option<&str> {
+        self.vars.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn parse<T>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.get(variable)?.to_owned();
+        match parse(&value) {
+            Ok(parsed) => Some(parsed),
+            Err(expected) => {
+                self.problems.push(Problem { variable, value: Some(value), expected });
+                None
+            }
+        }
+    }
+}
+
+fn boolean(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+fn batch_bytes(value: &str) -> Result<usize, String> {
+    const ALLOWED: std::ops::RangeInclusive<usize> = (1 << 20)..=(1 << 30);
+    value
+        .parse()
+        .ok()
+        .filter(|bytes| ALLOWED.contains(bytes))
+        .ok_or_else(|| format!("expected a number of bytes from {} to {}", ALLOWED.start(), ALLOWED.end()))
+}
+
+/// An error and everything that caused it, for a reader.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some errors print their source themselves.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl Config {
+    /// Reads the configuration from environment variables. A blank variable counts as unset.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every wrong variable at once.
+    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut read = Reader { vars: vars.into_iter().collect(), problems: Vec::new() };
+        let alert_topic = read.parse("ALERT_TOPIC_ARN", TopicArn::parse);
+        let shipped = |ids: &str| {
+            let ids = ids.split(',').map(str::trim).filter(|id| !id.is_empty());
+            ids.map(Rule::by_id).collect::<Result<Vec<_>, RuleError>>().map_err(|error| chain(&error))
+        };
+        let mut rules = match read.get("RULES") {
+            Some(_) => read.parse("RULES", shipped).unwrap_or_default(),
+            None => Self::default_rules(),
+        };
+        rules.extend(read.parse("RULE_PATTERN", |text| Rule::own(text).map_err(|error| chain(&error))));
+        let style = Style {
+            mask_access_keys: read.parse("MASK_ACCESS_KEYS", boolean).unwrap_or(true),
+            function: read.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("root-usage").to_owned(),
+        };
+        let max_batch_bytes = read.parse("MAX_BATCH_BYTES", batch_bytes).unwrap_or(DEFAULT_MAX_BYTES);
+        if rules.is_empty() && read.problems.is_empty() {
+            let expected = "expected at least one rule, for example root-usage".to_owned();
+            read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
+        }
+        if read.problems.is_empty() {
+            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, max_batch_bytes })
+        } else {
+            Err(ConfigError { problems: read.problems })
+        }
+    }
+
+    /// Reads the configuration of the deployed function, which needs a topic.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every wrong variable at once, an unset `ALERT_TOPIC_ARN` among them.
+    pub fn for_function(vars: impl IntoIterator<Item = (String, String)>) -> Result<(Self, TopicArn), ConfigError> {
+        let vars: Vec<_> = vars.into_iter().collect();
+        let unset = !vars.iter().any(|(name, value)| name == "ALERT_TOPIC_ARN" && !value.trim().is_empty());
+        let missing = || Problem {
+            variable: "ALERT_TOPIC_ARN",
+            value: None,
+            expected: "expected the ARN of the SNS topic that alerts go to".to_owned(),
+        };
+        match Self::from_vars(vars) {
+            Ok(config) => match config.alert_topic.clone() {
+                Some(topic) => Ok((config, topic)),
+                None => Err(ConfigError { problems: vec![missing()] }),
+            },
+            Err(mut error) => {
+                error.problems.splice(0..0, unset.then(missing));
+                Err(error)
+            }
+        }
+    }
+
+    fn default_rules() -> Vec<Rule> {
+        Rule::shipped().into_iter().filter(|rule| rule.id == "root-usage").collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! Publishing a message.
+
+#[cfg(feature = "lambda")]
+mod sns;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+
+#[cfg(feature = "lambda")]
+pub use sns::{Sns, SnsError};
+
+use crate::email::Message;
+
+/// Where messages go.
+pub trait Notify {
+    /// Why a message could not be published.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Publishes a message and says under which id it was taken.
+    fn publish(&self, message: &Message) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
+}
+
+/// That a message was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The id that the receiver gave it.
+    pub message_id: String,
+}
+
+/// Keeps messages instead of sending them: what the `root-usage` command uses.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    messages: Mutex<Vec<Message>>,
+}
+
+impl Outbox {
+    /// Takes out the messages published so far, oldest first.
+    pub fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Notify for Outbox {
+    type Error = Infallible;
+
+    async fn publish(&self, message: &Message) -> Result<Receipt, Infallible> {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.push(message.clone());
+        Ok(Receipt { message_id: format!("outbox-{}", messages.len()) })
+    }
+}

@@ -1,0 +1,84 @@
+//! Publishing to an SNS topic.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sns::Client;
+use aws_sdk_sns::error::SdkError;
+use aws_sdk_sns::operation::publish::PublishError;
+use thiserror::Error;
+use tokio::sync::OnceCell;
+
+use super::{Notify, Receipt};
+use crate::config::TopicArn;
+use crate::email::Message;
+
+/// How long to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long all attempts together may take: well inside the function's 30 seconds, so that a failure is still told.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(18);
+
+/// An SNS topic.
+///
+/// The client, and with it the certificates and the credentials, is made when the first message is published: almost
+/// no invocation publishes one.
+pub struct Sns {
+    topic: TopicArn,
+    client: OnceCell<Client>,
+}
+
+/// Why SNS did not take a message.
+#[derive(Debug, Error)]
+#[error("SNS did not take the message for {topic}")]
+pub struct SnsError {
+    topic: String,
+    source: Box<SdkError<PublishError>>,
+}
+
+impl Sns {
+    /// The topic that alerts go to.
+    #[must_use]
+    pub fn new(topic: TopicArn) -> Self {
+        Self { topic, client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> &Client {
+        let make = || async {
+            let timeouts = TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build();
+            let config = aws_config::defaults(BehaviorVersion::latest())
+                .region(Region::new(self.topic.region().to_owned()))
+                .timeout_config(timeouts)
+                .load()
+                .await;
+            Client::new(&config)
+        };
+        self.client.get_or_init(make).await
+    }
+}
+
+impl Notify for Sns {
+    type Error = SnsError;
+
+    async fn publish(&self, message: &Message) -> Result<Receipt, SnsError> {
+        let publish = self
+            .client()
+            .await
+            .publish()
+            .topic_arn(self.topic.as_str())
+            .subject(message.subject.as_str())
+            .message(&message.text);
+        match publish.send().await {
+            Ok(output) => Ok(Receipt { message_id: output.message_id.unwrap_or_default() }),
+            Err(source) => Err(SnsError { topic: self.topic.as_str().to_owned(), source: Box::new(source) }),
+        }
+    }
+}
