@@ -74,7 +74,7 @@ $(SAM): tests/requirements-sam.txt
 	.venv/sam/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-# No package of an index that pip reads is its authors' own, so it is compiled: two minutes, once.
+# Compiled, for two minutes, once: its authors publish no package for pip.
 $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root .venv/cargo
 	@touch $@

@@ -4,8 +4,10 @@ Everything runs as the real program in a process of its own and listens on a fre
 A missing tool is a failure, never a skip: a green run means that everything here ran.
 """
 
+import base64
 import contextlib
 import dataclasses
+import gzip
 import json
 import os
 import pathlib
@@ -187,3 +189,17 @@ def shipped_events():
     if not sources:
         raise FileNotFoundError("events/source holds no event")
     return {source.stem: json.loads(source.read_text())["expect"] for source in sources}
+
+
+def log_data(event):
+    """What is inside a raw Lambda event: base64, gzip, JSON."""
+    return json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
+
+
+def raw_event(data):
+    """The raw Lambda event with this inside."""
+    return {"awslogs": {"data": base64.b64encode(gzip.compress(json.dumps(data).encode())).decode()}}
+
+
+def shipped_event(name):
+    return json.loads((EVENTS / f"{name}.json").read_text())
