@@ -212,3 +212,10 @@ fn reversed(event: &str) -> String {
     parsed.aws_logs.data.log_events.reverse();
     serde_json::to_string(&parsed).unwrap()
 }
+
+#[tokio::test]
+async fn the_mail_in_the_readme_is_a_real_one() {
+    let (_, mails) = handle(&handler(&[]), &event("create-access-key")).await;
+    let mail = format!("Subject: {}\n\n{}", mails[0].subject.as_str(), mails[0].text);
+    assert!(include_str!("../README.md").contains(mail.trim_end()), "{mail}");
+}
