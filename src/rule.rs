@@ -106,12 +106,31 @@ impl RuleSet {
         raw.contains("\\u") || self.mentions(raw)
     }
 
-    /// Whether this text, which is no JSON object, holds one of the texts that a match can't be without. It may be a
-    /// record that was cut off or damaged.
+    /// Whether this text, which is no JSON object, holds one of the texts that a match can't be without, written out or
+    /// as `\u0052`. It may be a record that was cut off or damaged.
     #[must_use]
     pub fn mentions(&self, text: &str) -> bool {
-        self.literals.as_ref().is_none_or(|literals| literals.iter().any(|literal| text.contains(literal)))
+        let Some(literals) = &self.literals else { return true };
+        let holds = |text: &str| literals.iter().any(|literal| text.contains(literal));
+        holds(text) || (text.contains("\\u") && holds(&unescaped(text)))
     }
+}
+
+/// The text with each `\u0052` written out, wherever it stands: in what is no JSON nothing says what is a string.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("\\u");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let escaped = part.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
+        match escaped {
+            Some(character) => {
+                plain.push(character);
+                plain.push_str(&part[4..]);
+            }
+            None => plain.push_str(part),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -126,6 +145,23 @@ mod tests {
         }
         let set = RuleSet::new(vec![Rule::by_id("root-usage").unwrap()]);
         assert_eq!(set.literals.as_deref(), Some(&["Root".to_owned()][..]));
+    }
+
+    #[test]
+    fn a_literal_is_found_however_it_is_written() {
+        let set = RuleSet::new(vec![Rule::by_id("root-usage").unwrap()]);
+        for (text, held) in [
+            ("Root", true),
+            ("\\u0052oot", true),
+            ("{\"type\":\"R\\u006fo\\u0074", true),
+            ("C:\\users\\Roo", false),
+            ("\\u00", false),
+            ("\\ud800 \\u00é", false),
+            ("", false),
+        ] {
+            assert_eq!(set.mentions(text), held, "{text}");
+            assert!(!held || set.may_match(text), "{text}");
+        }
     }
 
     #[test]
