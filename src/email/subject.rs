@@ -27,7 +27,9 @@ impl Subject {
         let severity = alert.severity();
         let Some(actor) = alert.actors.first() else {
             let count = alert.unreadable.len();
-            return Self::clipped(&format!("[{severity}] {count} CloudTrail log event(s) could not be read"));
+            let events = if count == 1 { "log event" } else { "log events" };
+            let owner = Clean::name(&alert.origin.owner);
+            return Self::clipped(&format!("[{severity}] {count} CloudTrail {events} could not be read in {owner}"));
         };
         let action = actor.gravest();
         let record = &action.record;

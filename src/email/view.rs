@@ -320,7 +320,8 @@ impl View {
             time: event.time.map(|time| Moment::new(time, style)),
             id: Clean::name(&event.id),
             bytes: event.bytes,
-            reason: Clean::text(&event.reason, LONG_TEXT),
+            // A colon would lose its blank, as it does in every text that is not ours.
+            reason: Clean::text(&event.reason.replace(": ", ", "), LONG_TEXT),
         });
         let section = |actor| Section::new(actor, alert, style, budget);
         Self {
