@@ -3,25 +3,28 @@
 mod consequence;
 mod signal;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use consequence::{Category, Known, Severity, known};
+pub use consequence::{Category, Known, known};
 pub use signal::{Signal, TrustedNetwork, signals};
 
 use crate::record::{Outcome, Record};
+use crate::rule::Rule;
+pub use crate::severity::Severity;
 
-/// A record and the rules it matched, by their place in the rule set.
+/// A record and the rules it matched.
 #[derive(Debug, Clone)]
 pub struct Match {
     /// The record.
     pub record: Record,
-    /// The ids of the rules.
-    pub rules: Vec<String>,
+    /// The rules. Never empty.
+    pub rules: Vec<Arc<Rule>>,
     /// When CloudWatch Logs took it in.
     pub received: Option<Timestamp>,
 }
@@ -39,6 +42,8 @@ pub struct Unreadable {
     pub reason: String,
     /// SHA-256 of the log event.
     pub hash: [u8; 32],
+    /// The rules that it may match.
+    pub rules: Vec<Arc<Rule>>,
 }
 
 /// Where a batch came from.
@@ -116,7 +121,7 @@ pub struct Action {
     /// The record that tells it.
     pub record: Record,
     /// The rules that matched it.
-    pub rules: Vec<String>,
+    pub rules: Vec<Arc<Rule>>,
     /// When CloudWatch Logs took it in.
     pub received: Option<Timestamp>,
     /// Its consequence.
@@ -173,14 +178,12 @@ impl Alert {
         self.actors.iter().map(|actor| actor.actions.len()).sum()
     }
 
-    /// The ids of the rules that matched, each once.
+    /// The rules that matched, or that what can't be read may match, each once, by id.
     #[must_use]
-    pub fn rules(&self) -> BTreeSet<&str> {
-        self.actors
-            .iter()
-            .flat_map(|actor| &actor.actions)
-            .flat_map(|action| action.rules.iter().map(String::as_str))
-            .collect()
+    pub fn rules(&self) -> BTreeMap<&str, &Rule> {
+        let matched = self.actors.iter().flat_map(|actor| &actor.actions).flat_map(|action| &action.rules);
+        let mentioned = self.unreadable.iter().flat_map(|event| &event.rules);
+        matched.chain(mentioned).map(|rule| (rule.id.as_str(), &**rule)).collect()
     }
 }
 
@@ -222,6 +225,7 @@ impl Action {
     fn new(found: Match) -> Self {
         let category = consequence::category(&found.record);
         let severity = consequence::severity(&found.record, category);
+        let severity = severity.max(bound(&found).unwrap_or(Severity::Critical));
         Self { record: found.record, rules: found.rules, received: found.received, category, severity }
     }
 
@@ -246,6 +250,13 @@ impl Action {
             () => Credential::Unknown,
         }
     }
+}
+
+/// The gravest that a match may be: as its gravest rule has it. For root there is no bound, nor where a rule has no
+/// severity.
+fn bound(found: &Match) -> Option<Severity> {
+    let gravest = found.rules.iter().map(|rule| rule.severity).min().flatten();
+    gravest.filter(|_| !found.record.is_root())
 }
 
 impl Identity {

@@ -328,7 +328,7 @@ impl View {
             id: alert.id.to_string(),
             severity: alert.severity(),
             subject: subject.to_owned(),
-            rules: List::new(alert.rules().into_iter().map(Clean::name)),
+            rules: List::new(alert.rules().into_keys().map(Clean::name)),
             matched: alert.matched(),
             actors: alert.actors.iter().take(budget.actors).map(section).collect(),
             actors_left_out: left_out.len(),
