@@ -81,11 +81,11 @@ pub struct Alert {
 pub enum Identity {
     /// The root user.
     Root,
-    /// Anybody else (a rule of the operator's own may match them): the type and the ARN, or what there is of it.
+    /// Anybody else (other rules than root's match them): the type and the ARN, or what there is of it.
     Other {
         /// `userIdentity.type`
         kind: String,
-        /// `userIdentity.arn`, else `principalId`
+        /// `userIdentity.arn`, else `principalId`, `userName` or the service in `invokedBy`
         name: String,
     },
 }
@@ -178,13 +178,21 @@ impl Alert {
         self.actors.iter().map(|actor| actor.actions.len()).sum()
     }
 
-    /// The rules that matched, or that what can't be read may match, each once, by id.
+    /// The rules that matched, each once, by id.
     #[must_use]
     pub fn rules(&self) -> BTreeMap<&str, &Rule> {
-        let matched = self.actors.iter().flat_map(|actor| &actor.actions).flat_map(|action| &action.rules);
-        let mentioned = self.unreadable.iter().flat_map(|event| &event.rules);
-        matched.chain(mentioned).map(|rule| (rule.id.as_str(), &**rule)).collect()
+        by_id(self.actors.iter().flat_map(|actor| &actor.actions).flat_map(|action| &action.rules))
     }
+
+    /// The rules that what could not be read may match, each once, by id.
+    #[must_use]
+    pub fn possible_rules(&self) -> BTreeMap<&str, &Rule> {
+        by_id(self.unreadable.iter().flat_map(|event| &event.rules))
+    }
+}
+
+fn by_id<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> BTreeMap<&'a str, &'a Rule> {
+    rules.map(|rule| (rule.id.as_str(), &**rule)).collect()
 }
 
 impl Actor {
@@ -264,7 +272,9 @@ impl Identity {
         if record.is_root() {
             return Self::Root;
         }
-        let name = record.arn().or_else(|| record.text(&["userIdentity", "principalId"])).unwrap_or_default();
+        let other = || ["principalId", "userName", "invokedBy"].into_iter();
+        let named = || other().find_map(|field| record.text(&["userIdentity", field]));
+        let name = record.arn().or_else(named).unwrap_or_default();
         Self::Other { kind: record.identity_type().unwrap_or_default().to_owned(), name: name.to_owned() }
     }
 }

@@ -48,7 +48,7 @@ impl TrustedNetwork {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Signal {
-    /// It was done without a second factor.
+    /// Root or an IAM user did it without a second factor. A role's session says nothing of how its user signed in.
     NoMfa,
     /// A long-lived root access key was used. Root should have none.
     LongLivedKey,
@@ -121,8 +121,12 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
         }
     };
 
-    let without_mfa = |action: &Action| action.record.mfa() == Some(false) && action.category != Category::FailedSignIn;
-    add(count(|action| action.credential() == Credential::LongLivedKey) > 0, Signal::LongLivedKey);
+    let without_mfa = |action: &Action| {
+        let own_credentials = matches!(action.record.identity_type(), Some("Root" | "IAMUser"));
+        own_credentials && action.record.mfa() == Some(false) && action.category != Category::FailedSignIn
+    };
+    let root_key = |action: &Action| action.record.is_root() && action.credential() == Credential::LongLivedKey;
+    add(count(root_key) > 0, Signal::LongLivedKey);
     let central = count(is_central) > 0 && !actor.actions.iter().any(|action| action.record.is_sign_in());
     // A central root session never has MFA of its own.
     add(!central && actor.actions.iter().any(without_mfa), Signal::NoMfa);

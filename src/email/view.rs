@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::{Budget, Clean, Style, link};
 use crate::alert::{Action, Actor, Alert, Category, Credential, Identity, Severity, Signal, known, signals};
 use crate::record::{Outcome, Record};
+use crate::rule::Rule;
 
 /// The most characters shown of a user agent or an error message.
 const LONG_TEXT: usize = 160;
@@ -31,6 +32,12 @@ pub(super) struct View {
     pub severity: Severity,
     pub subject: String,
     pub rules: List,
+    /// The rules that matched, with their titles.
+    #[serde(skip)]
+    pub rule_names: Vec<Clean>,
+    /// The rules that what could not be read may match, with their titles.
+    #[serde(skip)]
+    pub possible_rules: List,
     pub matched: usize,
     pub actors: Vec<Section>,
     pub actors_left_out: usize,
@@ -63,8 +70,10 @@ pub(super) struct Links {
 pub(super) enum Step {
     /// Was it us?
     Ask,
-    /// A failed sign-in: nothing was gained.
+    /// A failed sign-in of root: nothing was gained.
     FailedSignIn,
+    /// A failed sign-in of somebody else.
+    FailedUserSignIn,
     /// Turn the watch on again.
     RestoreWatch,
     /// Root's own access key: only root can delete it.
@@ -77,6 +86,8 @@ pub(super) enum Step {
     FindAssumeRoot,
     /// Root's password and MFA.
     SecureRoot,
+    /// The keys, password and sessions of whoever else acted.
+    StopActor,
     /// What was exposed or deleted.
     UndoExposure,
     /// Everything else they did.
@@ -115,6 +126,13 @@ pub(super) struct Section {
 pub(super) enum Who {
     Root,
     Other { kind: Clean, name: Clean },
+}
+
+impl Who {
+    /// Whether this is root, of whom some signals say more.
+    pub(super) fn is_root(&self) -> bool {
+        matches!(self, Self::Root)
+    }
 }
 
 /// The facts of one action.
@@ -329,6 +347,8 @@ impl View {
             severity: alert.severity(),
             subject: subject.to_owned(),
             rules: List::new(alert.rules().into_keys().map(Clean::name)),
+            rule_names: alert.rules().into_values().map(rule_name).collect(),
+            possible_rules: List::new(alert.possible_rules().into_values().map(rule_name)),
             matched: alert.matched(),
             actors: alert.actors.iter().take(budget.actors).map(section).collect(),
             actors_left_out: left_out.len(),
@@ -357,6 +377,11 @@ impl View {
     }
 }
 
+/// A rule as a person knows it.
+fn rule_name(rule: &Rule) -> Clean {
+    Clean::text(&format!("{} ({})", rule.id, rule.title), SHORT_TEXT)
+}
+
 /// What to do next, for what happened.
 fn steps(alert: &Alert) -> Vec<Step> {
     let Some(gravest) = alert.actors.first().map(Actor::gravest) else { return Vec::new() };
@@ -372,7 +397,11 @@ fn steps(alert: &Alert) -> Vec<Step> {
         action.record.is_root() && (for_root || action.credential() == Credential::LongLivedKey)
     };
     let harmless = gravest.category == Category::FailedSignIn;
-    let mut steps = vec![if harmless { Step::FailedSignIn } else { Step::Ask }];
+    let mut steps = vec![match (harmless, root) {
+        (false, _) => Step::Ask,
+        (true, true) => Step::FailedSignIn,
+        (true, false) => Step::FailedUserSignIn,
+    }];
     let mut add = |when: bool, step: Step| {
         if when {
             steps.push(step);
@@ -385,6 +414,7 @@ fn steps(alert: &Alert) -> Vec<Step> {
     add(of(Category::Exposure) || of(Category::Organization), Step::UndoExposure);
     add(any(&central), Step::FindAssumeRoot);
     add(root && !harmless, Step::SecureRoot);
+    add(!harmless && any(&|action| !action.record.is_root()), Step::StopActor);
     add(!harmless, Step::Review);
     add(!harmless, Step::Support);
     add(gravest.record.region().zip(gravest.record.event_id()).is_some(), Step::ShowEvent);
@@ -406,6 +436,8 @@ impl Section {
         let who = match &actor.identity {
             Identity::Root => Who::Root,
             Identity::Other { kind, name } => {
+                // As in the subject: a record without a type still begins the line with something.
+                let kind = if kind.is_empty() { "?" } else { kind };
                 Who::Other { kind: Clean::name(kind), name: Clean::quoted(name, LONG_TEXT) }
             }
         };
