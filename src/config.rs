@@ -16,7 +16,7 @@ use crate::rule::{Rule, RuleError, RuleSet};
 pub struct Config {
     /// `ALERT_TOPIC_ARN`; `None` where there is no topic, as in the `root-usage` command.
     pub alert_topic: Option<TopicArn>,
-    /// `RULES` and `RULE_PATTERN`
+    /// `RULES`, ids of shipped rules and names of their sets, and `RULE_PATTERN`.
     pub rules: RuleSet,
     /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, and the name that
     /// Lambda gives the function.
@@ -185,9 +185,10 @@ impl Config {
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut read = Reader { vars: vars.into_iter().collect(), problems: Vec::new() };
         let alert_topic = read.parse("ALERT_TOPIC_ARN", TopicArn::parse);
-        let shipped = |ids: &str| {
-            let ids = ids.split(',').map(str::trim).filter(|id| !id.is_empty());
-            ids.map(Rule::by_id).collect::<Result<Vec<_>, RuleError>>().map_err(|error| chain(&error))
+        let shipped = |names: &str| {
+            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+            let rules = names.map(Rule::named).collect::<Result<Vec<_>, RuleError>>();
+            rules.map(|rules| rules.concat()).map_err(|error| chain(&error))
         };
         let mut rules = match read.get("RULES") {
             Some(_) => read.parse("RULES", shipped).unwrap_or_default(),
@@ -203,7 +204,7 @@ impl Config {
         };
         let max_batch_bytes = read.parse("MAX_BATCH_BYTES", batch_bytes).unwrap_or(DEFAULT_MAX_BYTES);
         if rules.is_empty() && read.problems.is_empty() {
-            let expected = "expected at least one rule, for example root-usage".to_owned();
+            let expected = "expected at least one rule or set, for example root-usage or cis".to_owned();
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
         }
         if read.problems.is_empty() {
@@ -236,6 +237,12 @@ impl Config {
                 Err(error)
             }
         }
+    }
+
+    /// What is right and yet may not be meant, a sentence each: the lints of the operator's own pattern.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.rules.lints().iter().map(|lint| format!("RULE_PATTERN: {lint}")).collect()
     }
 
     fn default_rules() -> Vec<Rule> {

@@ -1,7 +1,7 @@
 //! The pipeline: from the event that Lambda hands over to the mail, and a report of what was done.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::email::Message;
 use crate::json::Json;
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::record::Record;
-use crate::rule::RuleSet;
+use crate::rule::{Rule, RuleSet};
 
 /// How many mailed records are remembered, so that a repeated one is not mailed again.
 const MAILED_MAX: usize = 4096;
@@ -235,11 +235,12 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
         return Reading::Ignored;
     }
     let unreadable = |text: &str, id: String, time: Option<Timestamp>, reason: String| {
-        if !rules.mentions(text) {
+        let rules = rules.mentioned(text);
+        if rules.is_empty() {
             return Reading::Ignored;
         }
         let hash = Sha256::digest(event.raw().as_bytes()).into();
-        Reading::Unreadable(Unreadable { id, time, bytes: event.raw().len(), reason, hash })
+        Reading::Unreadable(Unreadable { id, time, bytes: event.raw().len(), reason, hash, rules })
     };
     let entry = match event.entry() {
         Ok(entry) => entry,
@@ -249,11 +250,11 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     match Json::parse(&entry.message) {
         Ok(json @ Json::Object(_)) => {
             let matching = rules.rules().iter().filter(|rule| rule.pattern.matches(&json));
-            let ids: Vec<String> = matching.map(|rule| rule.id.clone()).collect();
-            if ids.is_empty() {
+            let rules: Vec<Arc<Rule>> = matching.cloned().collect();
+            if rules.is_empty() {
                 Reading::Ignored
             } else {
-                Reading::Match(Match { record: Record::new(&entry.message, json), rules: ids, received: time })
+                Reading::Match(Match { record: Record::new(&entry.message, json), rules, received: time })
             }
         }
         Ok(_) => unreadable(&entry.message, entry.id, time, "JSON, but no object".to_owned()),

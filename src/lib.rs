@@ -7,9 +7,9 @@
 //!                                     Report ◀──handler── Receipt ◀──notify── Message ◀──email
 //! ```
 //!
-//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`rule`], [`alert`] and [`email`] are
-//! pure: no I/O, no clock, no environment. [`notify`] does I/O. [`handler`] puts the pipeline together and is the only
-//! module that knows them all.
+//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`severity`], [`rule`], [`alert`] and
+//! [`email`] are pure: no I/O, no clock, no environment. [`notify`] does I/O. [`handler`] puts the pipeline together and
+//! is the only module that knows them all.
 //!
 //! The promise: every record that reaches the function and matches a rule reaches the topic at least once, or the
 //! invocation fails, so that Lambda retries it and then keeps its payload in the dead-letter queue. Every log event is
@@ -25,3 +25,4 @@ pub mod notify;
 pub mod pattern;
 pub mod record;
 pub mod rule;
+pub mod severity;

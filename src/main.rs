@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let handler = &Handler::new(config, Sns::new(topic));
     let function = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let result = handler.handle(event.payload.get()).await;

@@ -78,3 +78,115 @@ fn a_wrong_configuration_is_told_as_the_function_tells_it() {
     let err = text(&output.stderr);
     assert!(err.contains("RULES=\"root\"") && err.contains("MAX_BATCH_BYTES=\"7\""), "{err}");
 }
+
+const ROOT: &str = r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS }"#;
+
+#[test]
+fn match_answers_for_each_line() {
+    let rows: [(&[&str], &str, &str); 7] = [
+        (
+            &[ROOT, "-"],
+            "{\"userIdentity\":{\"type\":\"Root\"}}\n{\"userIdentity\":{\"type\":\"IAMUser\"}}\n",
+            "true\nfalse\n",
+        ),
+        (&[ROOT], "{\"userIdentity\":{\"type\":\"Root\"}}", "true\n"),
+        (&[ROOT], "", ""),
+        (&[ROOT], "not JSON\r\n\n[1]\n", "false\nfalse\nfalse\n"),
+        (&[""], "not JSON\n", "true\n"),
+        (
+            &["--explain", ROOT],
+            "{\"userIdentity\":{\"type\":\"Root\",\"invokedBy\":\"\u{202e}x\"}}\n",
+            "false\n  yes  $.userIdentity.type = \"Root\": \"Root\"\n  no   $.userIdentity.invokedBy NOT EXISTS: \
+             \"\\u{202e}x\"\n",
+        ),
+        (
+            &["--explain", "{ $.a = 1 }"],
+            "{\"b\":1}\n[]\n{\n",
+            "false\n  no   $.a = 1: missing\nfalse\n  JSON, but no object\nfalse\n  not valid JSON: EOF while parsing \
+             an object at line 1 column 1\n",
+        ),
+    ];
+    for (arguments, input, expected) in rows {
+        let output = root_usage(&[&["match"], arguments].concat(), input.as_bytes());
+        assert_eq!(text(&output.stdout), expected, "{arguments:?}");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn match_tells_what_is_wrong_with_a_pattern_or_a_file() {
+    let rows: [(&[&str], i32, &[&str]); 4] = [
+        (&["{ $.a == b }"], 2, &["  { $.a == b }\n", "^", "write instead"]),
+        (&["{ $.a = 'b' }"], 2, &["  { $.a = 'b' }\n", "^^^", "write instead: \"b\""]),
+        (&[ROOT, "no-such-file"], 2, &["no-such-file could not be read: No such file"]),
+        (&["{ $.a != b }"], 0, &["root-usage: warning: `$.a != b` is false when $.a is missing"]),
+    ];
+    for (arguments, code, expected) in rows {
+        let output = root_usage(&[&["match"], arguments].concat(), b"");
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {err}");
+        assert!(expected.iter().all(|part| err.contains(part)), "{arguments:?}: {err}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn rules_lists_what_ships() {
+    let output = root_usage(&["rules"], b"");
+    let out = text(&output.stdout);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert_eq!(out.lines().count(), 36, "{out}");
+    let first: Vec<&str> = out.lines().take(2).collect();
+    assert_eq!(first, ["root-usage                   CRITICAL  Root user activity".to_owned(), format!("    {ROOT}")]);
+    assert!(
+        out.contains("\nvpc-changes                  MEDIUM    VPC changes [cis]\n    {($.eventName=CreateVpc)"),
+        "{out}"
+    );
+}
+
+#[test]
+fn every_help_has_an_example() {
+    for arguments in [&["--help"][..], &["run", "--help"], &["match", "--help"], &["rules", "--help"]] {
+        let output = root_usage(arguments, b"");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains("\n  root-usage "), "{}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let rows: [(&[&str], Vec<u8>); 3] = [
+        (&["match", ""], b"{}\n".repeat(100_000)),
+        (&["rules"], Vec::new()),
+        (&["run", "events/burst-40.json"], Vec::new()),
+    ];
+    for (arguments, input) in rows {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_root-usage"))
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        // It may be gone before it has read everything.
+        let _ = child.stdin.take().unwrap().write_all(&input);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn run_warns_of_a_pattern_that_may_not_say_what_was_meant() {
+    let output = Command::new(env!("CARGO_BIN_EXE_root-usage"))
+        .args(["run", "events/iam-user.json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("RULE_PATTERN", "{ $.errorCode != x }")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let err = text(&output.stderr);
+    assert!(err.starts_with("root-usage: warning: RULE_PATTERN: `$.errorCode != x` is false when"), "{err}");
+}

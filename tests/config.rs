@@ -26,8 +26,12 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("ALERT_TOPIC_ARN", "arn:aws:sqs:eu-west-1:111122223333:alerts", "expected the ARN"),
         ("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:1111:alerts", "expected the ARN"),
         ("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:111122223333:alerts.fifo", "FIFO"),
-        ("RULES", "root-usage,nope", "there is no rule \"nope\"; the shipped rules are root-usage"),
-        ("RULES", ",", "at least one rule"),
+        (
+            "RULES",
+            "root-usage,nope",
+            "there is no rule or set \"nope\"; the sets are cis; the shipped rules are root-usage",
+        ),
+        ("RULES", ",", "at least one rule or set"),
         ("RULE_PATTERN", "{ $.a == b }", "=="),
         ("MASK_ACCESS_KEYS", "yes", "expected true or false"),
         ("ALERT_LANGUAGE", "fr", "expected en or ja"),
@@ -50,4 +54,22 @@ fn every_problem_is_told_at_once() {
     assert_eq!(names, ["ALERT_TOPIC_ARN", "RULES", "MASK_ACCESS_KEYS", "MAX_BATCH_BYTES"]);
     assert!(error.to_string().contains("ALERT_TOPIC_ARN is not set"), "{error}");
     assert!(Config::for_function(vars(&[("ALERT_TOPIC_ARN", " ")])).is_err());
+}
+
+#[test]
+fn a_set_stands_for_its_rules_and_each_counts_once() {
+    let config = Config::from_vars(vars(&[("RULES", "root-usage, cis,vpc-changes")])).unwrap();
+    let ids: Vec<_> = config.rules.rules().iter().map(|rule| rule.id.as_str()).collect();
+    assert_eq!(ids.len(), 18);
+    assert_eq!(ids[..3], ["root-usage", "root-usage-cis", "unauthorized-api-calls"]);
+}
+
+#[test]
+fn an_own_pattern_that_may_not_say_what_was_meant_is_warned_of() {
+    let config = Config::from_vars(vars(&[("RULES", "cis"), ("RULE_PATTERN", "{ $.a != x && $.b = true }")])).unwrap();
+    let warnings = config.warnings();
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].starts_with("RULE_PATTERN: `$.a != x` is false when $.a is missing"), "{warnings:?}");
+    // The shipped patterns are AWS's own: nobody here can change them.
+    assert!(Config::from_vars(vars(&[("RULES", "cis")])).unwrap().warnings().is_empty());
 }

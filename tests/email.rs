@@ -1,15 +1,19 @@
 //! The mail holds its form whatever the records hold.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use root_usage_alert::alert::{Alert, Match, Origin, Unreadable};
 use root_usage_alert::email::{Language, MESSAGE_MAX, Message, SMS_MAX, SUBJECT_MAX, Style};
 use root_usage_alert::json::Json;
 use root_usage_alert::record::Record;
+use root_usage_alert::rule::Rule;
 use serde_json::{Value, json};
 
 /// What the lines of a mail begin with. A line that begins otherwise is not ours.
-const OURS: [&str; 34] = [
+const OURS: [&str; 35] = [
+    "Rule ",
     "Somebody tried to sign in to the console as ",
     "CRITICAL, because ",
     "To see this event on the command line",
@@ -144,12 +148,18 @@ fn alert(records: &[Value], log_name: &str) -> Alert {
         let text = record.to_string();
         Match {
             record: Record::new(&text, Json::parse(&text).unwrap()),
-            rules: vec!["root-usage".to_owned()],
+            rules: Rule::named("root-usage").unwrap().into_iter().map(Arc::new).collect(),
             received: None,
         }
     };
-    let unreadable =
-        Unreadable { id: log_name.to_owned(), time: None, bytes: 1, reason: log_name.to_owned(), hash: [0; 32] };
+    let unreadable = Unreadable {
+        id: log_name.to_owned(),
+        time: None,
+        bytes: 1,
+        reason: log_name.to_owned(),
+        hash: [0; 32],
+        rules: Vec::new(),
+    };
     let origin = Origin { owner: log_name.to_owned(), log_group: log_name.to_owned(), log_stream: log_name.to_owned() };
     Alert::new(origin, records.iter().map(found).collect(), vec![unreadable]).unwrap()
 }

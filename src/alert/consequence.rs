@@ -1,12 +1,12 @@
 //! What an action means: its category, its severity, and the words for it.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::OnceLock;
 
 use serde::Serialize;
 
 use crate::record::{Outcome, Record};
+use crate::severity::Severity;
 
 /// The table of actions; its first lines say how it is read.
 const ACTIONS: &str = include_str!("../../templates/actions.tsv");
@@ -31,31 +31,6 @@ pub enum Category {
     Read,
     /// A sign-in that failed. Anyone who knows the e-mail address can cause one.
     FailedSignIn,
-}
-
-/// How soon somebody must look, the most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Severity {
-    /// Get up.
-    Critical,
-    /// Now, if nobody announced it.
-    High,
-    /// Today.
-    Medium,
-    /// Nothing was gained by whoever did it.
-    Low,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Critical => "CRITICAL",
-            Self::High => "HIGH",
-            Self::Medium => "MEDIUM",
-            Self::Low => "LOW",
-        })
-    }
 }
 
 /// A row of the table of actions.

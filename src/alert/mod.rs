@@ -3,25 +3,28 @@
 mod consequence;
 mod signal;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use consequence::{Category, Known, Severity, is_own_key, known};
+pub use consequence::{Category, Known, is_own_key, known};
 pub use signal::{Signal, TrustedNetwork, signals};
 
 use crate::record::{Outcome, Record};
+use crate::rule::Rule;
+pub use crate::severity::Severity;
 
-/// A record and the rules it matched, by their place in the rule set.
+/// A record and the rules it matched.
 #[derive(Debug, Clone)]
 pub struct Match {
     /// The record.
     pub record: Record,
-    /// The ids of the rules.
-    pub rules: Vec<String>,
+    /// The rules. Never empty.
+    pub rules: Vec<Arc<Rule>>,
     /// When CloudWatch Logs took it in.
     pub received: Option<Timestamp>,
 }
@@ -39,6 +42,8 @@ pub struct Unreadable {
     pub reason: String,
     /// SHA-256 of the log event.
     pub hash: [u8; 32],
+    /// The rules that it may match.
+    pub rules: Vec<Arc<Rule>>,
 }
 
 /// Where a batch came from.
@@ -76,11 +81,11 @@ pub struct Alert {
 pub enum Identity {
     /// The root user.
     Root,
-    /// Anybody else (a rule of the operator's own may match them): the type and the ARN, or what there is of it.
+    /// Anybody else (other rules than root's match them): the type and the ARN, or what there is of it.
     Other {
         /// `userIdentity.type`
         kind: String,
-        /// `userIdentity.arn`, else `principalId`
+        /// `userIdentity.arn`, else `principalId`, `userName` or the service in `invokedBy`
         name: String,
     },
 }
@@ -116,7 +121,7 @@ pub struct Action {
     /// The record that tells it.
     pub record: Record,
     /// The rules that matched it.
-    pub rules: Vec<String>,
+    pub rules: Vec<Arc<Rule>>,
     /// When CloudWatch Logs took it in.
     pub received: Option<Timestamp>,
     /// Its consequence.
@@ -173,15 +178,21 @@ impl Alert {
         self.actors.iter().map(|actor| actor.actions.len()).sum()
     }
 
-    /// The ids of the rules that matched, each once.
+    /// The rules that matched, each once, by id.
     #[must_use]
-    pub fn rules(&self) -> BTreeSet<&str> {
-        self.actors
-            .iter()
-            .flat_map(|actor| &actor.actions)
-            .flat_map(|action| action.rules.iter().map(String::as_str))
-            .collect()
+    pub fn rules(&self) -> BTreeMap<&str, &Rule> {
+        by_id(self.actors.iter().flat_map(|actor| &actor.actions).flat_map(|action| &action.rules))
     }
+
+    /// The rules that what could not be read may match, each once, by id.
+    #[must_use]
+    pub fn possible_rules(&self) -> BTreeMap<&str, &Rule> {
+        by_id(self.unreadable.iter().flat_map(|event| &event.rules))
+    }
+}
+
+fn by_id<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> BTreeMap<&'a str, &'a Rule> {
+    rules.map(|rule| (rule.id.as_str(), &**rule)).collect()
 }
 
 impl Actor {
@@ -229,6 +240,7 @@ impl Action {
     fn new(found: Match) -> Self {
         let category = consequence::category(&found.record);
         let severity = consequence::severity(&found.record, category);
+        let severity = severity.max(bound(&found).unwrap_or(Severity::Critical));
         Self { record: found.record, rules: found.rules, received: found.received, category, severity }
     }
 
@@ -256,12 +268,21 @@ impl Action {
     }
 }
 
+/// The gravest that a match may be: as its gravest rule has it. For root there is no bound, nor where a rule has no
+/// severity.
+fn bound(found: &Match) -> Option<Severity> {
+    let gravest = found.rules.iter().map(|rule| rule.severity).min().flatten();
+    gravest.filter(|_| !found.record.is_root())
+}
+
 impl Identity {
     fn of(record: &Record) -> Self {
         if record.is_root() {
             return Self::Root;
         }
-        let name = record.arn().or_else(|| record.text(&["userIdentity", "principalId"])).unwrap_or_default();
+        let other = || ["principalId", "userName", "invokedBy"].into_iter();
+        let named = || other().find_map(|field| record.text(&["userIdentity", field]));
+        let name = record.arn().or_else(named).unwrap_or_default();
         Self::Other { kind: record.identity_type().unwrap_or_default().to_owned(), name: name.to_owned() }
     }
 }

@@ -50,7 +50,7 @@ impl TrustedNetwork {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Signal {
-    /// It was done without a second factor.
+    /// Root or an IAM user did it without a second factor. A role's session says nothing of how its user signed in.
     NoMfa,
     /// A long-lived root access key was used. Root should have none.
     LongLivedKey,
@@ -131,8 +131,12 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
         }
     };
 
-    let without_mfa = |action: &Action| action.record.mfa() == Some(false) && action.category != Category::FailedSignIn;
-    add(count(|action| action.credential() == Credential::LongLivedKey) > 0, Signal::LongLivedKey);
+    let without_mfa = |action: &Action| {
+        let own_credentials = matches!(action.record.identity_type(), Some("Root" | "IAMUser"));
+        own_credentials && action.record.mfa() == Some(false) && action.category != Category::FailedSignIn
+    };
+    let root_key = |action: &Action| action.record.is_root() && action.credential() == Credential::LongLivedKey;
+    add(count(root_key) > 0, Signal::LongLivedKey);
     let central = actor.actions.iter().any(|action| action.record.assumed_root());
     let temporary = |action: &Action| {
         action.record.is_root() && action.credential() == Credential::TemporaryKey && action.record.mfa() != Some(true)

@@ -1,8 +1,7 @@
 //! `root-usage run`: raw Lambda events in, mails out.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context;
 use root_usage_alert::config::Config;
@@ -24,29 +23,12 @@ pub struct Arguments {
     json: bool,
 }
 
-/// The exit code for input or configuration that can't be used.
-const BAD_INPUT: u8 = 2;
-
-pub fn run(arguments: &Arguments) -> ExitCode {
-    match print(arguments, &mut io::stdout().lock()) {
-        Ok(true) => ExitCode::SUCCESS,
-        // Somebody closed the pipe: they have seen enough.
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) => {
-            ExitCode::SUCCESS
-        }
-        Ok(false) => ExitCode::from(BAD_INPUT),
-        Err(error) => {
-            eprintln!("root-usage: {error:#}");
-            ExitCode::from(BAD_INPUT)
-        }
-    }
-}
-
 /// Whether every file could be used.
-fn print(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
+pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
     let vars = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-    let handler =
-        Handler::new(Config::from_vars(vars.filter(|(name, _)| name != "ALERT_TOPIC_ARN"))?, Outbox::default());
+    let config = Config::from_vars(vars.filter(|(name, _)| name != "ALERT_TOPIC_ARN"))?;
+    config.warnings().iter().for_each(|warning| eprintln!("root-usage: warning: {warning}"));
+    let handler = Handler::new(config, Outbox::default());
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut total = Report::default();
     let mut good = true;

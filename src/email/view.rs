@@ -13,6 +13,7 @@ use crate::alert::{
     Action, Actor, Alert, Category, Credential, Identity, Severity, Signal, is_own_key, known, signals,
 };
 use crate::record::{Outcome, Record};
+use crate::rule::Rule;
 
 /// The most characters shown of a user agent or an error message.
 const LONG_TEXT: usize = 160;
@@ -34,6 +35,12 @@ pub(super) struct View {
     pub severity: Severity,
     pub subject: String,
     pub rules: List,
+    /// The rules that matched, with their titles.
+    #[serde(skip)]
+    pub rule_names: Vec<Clean>,
+    /// The rules that what could not be read may match, with their titles.
+    #[serde(skip)]
+    pub possible_rules: List,
     pub matched: usize,
     pub actors: Vec<Section>,
     pub actors_left_out: usize,
@@ -72,8 +79,10 @@ pub(super) enum Step {
         /// A long-lived root access key was used: it goes, whoever it was.
         key: bool,
     },
-    /// A failed sign-in: nothing was gained.
+    /// A failed sign-in of root: nothing was gained.
     FailedSignIn,
+    /// A failed sign-in of somebody else.
+    FailedUserSignIn,
     /// Log events that could not be read.
     ReadUnreadable,
     /// Find who started a central root session.
@@ -92,6 +101,8 @@ pub(super) enum Step {
     UndoCredentials,
     /// Secrets that were read.
     RotateSecrets,
+    /// The keys, password and sessions of whoever else acted.
+    StopActor,
     /// What was exposed or deleted.
     UndoExposure,
     /// Everything else they did.
@@ -142,6 +153,13 @@ pub(super) struct Section {
 pub(super) enum Who {
     Root,
     Other { kind: Clean, name: Clean },
+}
+
+impl Who {
+    /// Whether this is root, of whom some signals say more.
+    pub(super) fn is_root(&self) -> bool {
+        matches!(self, Self::Root)
+    }
 }
 
 /// The facts of one action.
@@ -364,7 +382,9 @@ impl View {
             id: alert.id.to_string(),
             severity: alert.severity(),
             subject: subject.to_owned(),
-            rules: List::new(alert.rules().into_iter().map(Clean::name)),
+            rules: List::new(alert.rules().into_keys().map(Clean::name)),
+            rule_names: alert.rules().into_values().map(rule_name).collect(),
+            possible_rules: List::new(alert.possible_rules().into_values().map(rule_name)),
             matched: alert.matched(),
             actors: alert.actors.iter().take(budget.actors).map(section).collect(),
             actors_left_out: left_out.len(),
@@ -397,6 +417,11 @@ impl View {
     }
 }
 
+/// A rule as a person knows it.
+fn rule_name(rule: &Rule) -> Clean {
+    Clean::text(&format!("{} ({})", rule.id, rule.title), SHORT_TEXT)
+}
+
 /// Whether an action shows that root has, or may have, an access key.
 fn needs_key_deleted(action: &Action) -> bool {
     let made = action.record.outcome() == Outcome::Succeeded && is_own_key(&action.record);
@@ -425,7 +450,12 @@ fn steps(alert: &Alert) -> Vec<Step> {
     let mailbox = all().filter(done).any(|action| action.record.event_name() == Some("PasswordRecoveryCompleted"));
     let undo = |action: &Action| action.category == Category::Credentials && action.record.read_only() != Some(true);
     let harmless = gravest.category == Category::FailedSignIn;
-    let mut steps = vec![if harmless { Step::FailedSignIn } else { Step::Ask { key } }];
+    let root_tried = all().any(|action| action.record.is_root());
+    let mut steps = vec![match (harmless, root_tried) {
+        (false, _) => Step::Ask { key },
+        (true, true) => Step::FailedSignIn,
+        (true, false) => Step::FailedUserSignIn,
+    }];
     let mut add = |when: bool, step: Step| {
         if when {
             steps.push(step);
@@ -440,6 +470,7 @@ fn steps(alert: &Alert) -> Vec<Step> {
     add(all().filter(done).any(undo), Step::UndoCredentials);
     add(all().filter(done).any(reads_secret), Step::RotateSecrets);
     add(of(Category::Exposure) || of(Category::Organization), Step::UndoExposure);
+    add(!harmless && all().any(|action| !action.record.is_root()), Step::StopActor);
     let link = gravest.record.region().zip(gravest.record.event_id());
     let link = link.is_some_and(|(region, id)| link::event(region, id).is_some());
     add(!harmless, Step::Review { link });
@@ -461,6 +492,8 @@ impl Section {
         let who = match &actor.identity {
             Identity::Root => Who::Root,
             Identity::Other { kind, name } => {
+                // As in the subject: a record without a type still begins the line with something.
+                let kind = if kind.is_empty() { "?" } else { kind };
                 Who::Other { kind: Clean::name(kind), name: Clean::quoted(name, LONG_TEXT) }
             }
         };

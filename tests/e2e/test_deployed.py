@@ -141,6 +141,10 @@ def stack(sam, trail):
         TRAIL_LOG_GROUP,
         "",  # no rule of one's own
         "Root",  # the subscription's filter, see above
+        "",  # the language
+        "",  # the time zone
+        "",  # no network named as known
+        "",  # access keys are masked
         "n",  # show the change set first? There is no way to look at it here.
         "y",  # may SAM make the function's role?
         "n",  # keep what was made if the deployment fails?
@@ -166,9 +170,17 @@ def test_root_activity_is_reported_with_its_facts(stack, trail, inbox):
     record = json.loads(messages("create-access-key")[-1])
     assert "root" in alert["Subject"].lower()
     assert record["recipientAccountId"] in alert["Subject"]
-    time_for_a_person = record["eventTime"].replace("T", " ").removesuffix("Z")
-    for fact in ("CreateAccessKey", record["sourceIPAddress"], record["awsRegion"], time_for_a_person):
-        assert fact in alert["Message"]
+    # A queue gets the JSON document; e-mail gets the text.
+    gravest = json.loads(alert["Message"])["actors"][0]["gravest"]
+    facts = {name: gravest[name] for name in ("eventName", "source", "region", "time", "outcome")}
+    assert facts == {
+        "eventName": "CreateAccessKey",
+        "source": record["sourceIPAddress"],
+        "region": record["awsRegion"],
+        "time": record["eventTime"],
+        "outcome": "succeeded",
+    }
+    assert record["sourceIPAddress"] in alert["Subject"] and record["awsRegion"] in alert["Subject"]
     # Both batches came in one invocation: what else would come is here by now.
     assert inbox.take() is None
 

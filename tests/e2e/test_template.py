@@ -73,6 +73,19 @@ def test_subscription_lets_through_exactly_what_the_rule_matches(source):
     assert source["Parameters"]["SubscriptionFilterPattern"]["Default"] == rule["pattern"]
 
 
+def test_published_rules_stand_in_the_alarms_to_the_letter():
+    resources = yaml_parse((ROOT / "cis-alarms.yaml").read_text())["Resources"]
+    rules = [rule for rule in json.loads((ROOT / "rules.json").read_text()) if "cis" in rule["sets"]]
+    filters = [one["Properties"] for one in of_type(resources, "AWS::Logs::MetricFilter")]
+    alarms = [one["Properties"] for one in of_type(resources, "AWS::CloudWatch::Alarm")]
+
+    assert [one["FilterPattern"] for one in filters] == [rule["pattern"] for rule in rules]
+    metrics = [metric for one in filters for metric in one["MetricTransformations"]]
+    counted = [(metric["MetricNamespace"], metric["MetricName"]) for metric in metrics]
+    assert [(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms] == counted
+    assert len({name for _, name in counted}) == len(rules)
+
+
 def test_extra_rule_opens_a_subscription_that_was_left_at_its_default(source, resources):
     default = source["Parameters"]["SubscriptionFilterPattern"]["Default"]
 
