@@ -9,6 +9,7 @@ import json
 import time
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from conftest import DELIVERY_SECONDS, REGION, ROOT, environment, log_data, run, shipped_event, tool, wait_for
 
@@ -134,13 +135,13 @@ def sam(emulator, built_template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stack(sam, trail):
+    # The emulator's filter is a term, see above.
+    typed = {"NotificationEmail": EMAIL, "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "SubscriptionFilterPattern": "Root"}
+    parameters = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
     answers = [
         "",  # the stack's name: the default
         "",  # the Region: the default
-        EMAIL,
-        TRAIL_LOG_GROUP,
-        "",  # no rule of one's own
-        "Root",  # the subscription's filter, see above
+        *(typed.get(name, "") for name in parameters),  # in the template's order, the rest as it is
         "n",  # show the change set first? There is no way to look at it here.
         "y",  # may SAM make the function's role?
         "n",  # keep what was made if the deployment fails?
