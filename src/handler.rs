@@ -11,9 +11,9 @@ use thiserror::Error;
 use crate::alert::{Alert, Match, Origin, Unreadable};
 use crate::batch::{Batch, BatchError, Inflated, LogEvent};
 use crate::config::{Config, chain};
-use crate::email::{EmailError, Message};
+use crate::email::Message;
 use crate::json::Json;
-use crate::notify::Notify;
+use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::record::Record;
 use crate::rule::RuleSet;
 
@@ -49,9 +49,6 @@ pub enum HandlerError<E: std::error::Error + 'static> {
     /// The event can't be read.
     #[error("the event could not be read")]
     Batch(#[from] BatchError),
-    /// The mail can't be written.
-    #[error("the mail could not be written")]
-    Email(#[from] EmailError),
     /// The mail can't be sent.
     #[error("the mail could not be sent")]
     Notify(#[source] E),
@@ -75,7 +72,6 @@ impl<E: std::error::Error + 'static> HandlerError<E> {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Batch(_) => "BatchError",
-            Self::Email(_) => "EmailError",
             Self::Notify(_) => "NotifyError",
         }
     }
@@ -177,14 +173,26 @@ impl<N: Notify> Handler<N> {
             log_stream: batch.data.log_stream.clone(),
         };
         let Some(alert) = Alert::new(origin, found.matches, found.unreadable) else { return Ok(report) };
-        let message = Message::new(&alert, &self.config.style)?;
-        let receipt = self.notify.publish(&message).await.map_err(HandlerError::Notify)?;
+        let receipt = self.publish(&alert).await?;
         // Only what was mailed is remembered: what was not must be found again when Lambda retries.
         self.mailed.lock().unwrap_or_else(PoisonError::into_inner).remember(found.keys);
         report.mails = 1;
         report.alert_id = Some(alert.id.to_string());
         report.message_id = Some(receipt.message_id);
         Ok(report)
+    }
+
+    /// Publishes an alert; if this message will never be taken, once more in a form that is sure to be.
+    async fn publish(&self, alert: &Alert) -> Result<Receipt, HandlerError<N::Error>> {
+        let refused = match Message::new(alert, &self.config.style) {
+            Ok(message) => match self.notify.publish(&message).await {
+                Err(error) if error.remedy() == Remedy::Rephrase => chain(&error),
+                result => return result.map_err(HandlerError::Notify),
+            },
+            Err(error) => chain(&error),
+        };
+        tracing::error!(error = refused, alert_id = alert.id.to_string(), "the alert is sent as plain text");
+        self.notify.publish(&Message::plain(alert)).await.map_err(HandlerError::Notify)
     }
 
     /// Reads what may match and counts every log event.

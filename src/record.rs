@@ -170,6 +170,12 @@ impl Record {
             == Some(true)
     }
 
+    /// Whether the session is a central root session (`sts:AssumeRoot`), where the record says so.
+    #[must_use]
+    pub fn assumed_root(&self) -> bool {
+        self.flag(&["userIdentity", "sessionContext", "assumedRoot"]) == Some(true)
+    }
+
     /// Whether this is a sign-in to the console.
     #[must_use]
     pub fn is_sign_in(&self) -> bool {

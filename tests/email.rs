@@ -9,7 +9,10 @@ use root_usage_alert::record::Record;
 use serde_json::{Value, json};
 
 /// What the lines of a mail begin with. A line that begins otherwise is not ours.
-const OURS: [&str; 31] = [
+const OURS: [&str; 34] = [
+    "Somebody tried to sign in to the console as ",
+    "CRITICAL, because ",
+    "To see this event on the command line",
     "Root ",
     "IAMUser ",
     "CRITICAL. ",
@@ -40,7 +43,7 @@ const OURS: [&str; 31] = [
     "   Source IPs: ",
     "   Regions: ",
     "   Access keys: ",
-    "   aws cloudtrail ",
+    "aws cloudtrail ",
 ];
 
 /// A text as somebody would write it who wants to forge the mail, or any text at all.
@@ -86,6 +89,12 @@ fn hostile() -> impl Strategy<Value = String> {
         "1",
         "é",
         "東京",
+        "tel:+18005550199",
+        "http: //",
+        "\\\\203.0.113.9\\s",
+        "203.0.113.9:80",
+        "mailto:x",
+        "x.s3.amazonaws.com",
     ]);
     let built = prop::collection::vec(fragments, 0..12).prop_map(|parts| parts.concat());
     prop_oneof![4 => built, 2 => any::<String>(), 1 => "[a-zA-Z0-9._-]{0,600}", 1 => Just(String::new())]
@@ -167,7 +176,7 @@ fn check(message: &Message) -> Result<(), TestCaseError> {
     prop_assert!((1..=SUBJECT_MAX).contains(&subject.len()), "{subject:?}");
     prop_assert!(subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{subject:?}");
     prop_assert!(message.sms.len() <= SMS_MAX && message.sms.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-    prop_assert!(message.payload().len() <= MESSAGE_MAX, "{}", message.payload().len());
+    prop_assert!(message.payload().unwrap().len() <= MESSAGE_MAX, "{}", message.payload().unwrap().len());
     Ok(())
 }
 
@@ -184,6 +193,15 @@ proptest! {
             prop_assert!(line.is_empty() || step || note || OURS.iter().any(|start| line.starts_with(start)), "{number}: {line:?}");
             prop_assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric()), "{line:?}");
             prop_assert!(!foreign_link(line), "{line:?}");
+            for (place, _) in line.match_indices("://") {
+                let host = line[place + 3..].split('/').next().unwrap_or_default();
+                let console = ["aws.amazon.com", "console.amazonaws.cn", "console.amazonaws-us-gov.com"];
+                prop_assert!(line[..place].ends_with("https"), "{line:?}");
+                prop_assert!(console.iter().any(|end| host.ends_with(end)), "{line:?}");
+            }
+            for scheme in ["tel:", "mailto:", "http:/", "http: /"] {
+                prop_assert!(!line.contains(scheme), "{line:?}");
+            }
             prop_assert!(line.chars().count() < 8_000, "{}", line.len());
         }
         // A label, and so a fact, stands once.
@@ -225,7 +243,7 @@ fn a_message_of_very_many_long_records_is_shortened_from_the_least_serious_end()
         })
         .collect();
     let message = Message::new(&alert(&records, "name"), &style(Language::English)).unwrap();
-    assert!(message.payload().len() <= MESSAGE_MAX, "{}", message.payload().len());
+    assert!(message.payload().unwrap().len() <= MESSAGE_MAX, "{}", message.payload().unwrap().len());
     assert!(message.text.starts_with("Root stopped a CloudTrail trail from 203.0.113.7"), "{}", message.text);
     let document: Value = serde_json::from_str(&message.document).unwrap();
     let listed = document["actors"].as_array().unwrap().len() as u64;

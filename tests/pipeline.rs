@@ -56,7 +56,7 @@ async fn every_event_is_counted_and_mailed_as_its_source_says() {
             let subject = mail.subject.as_str();
             assert!((1..=SUBJECT_MAX).contains(&subject.len()), "{name}: {subject}");
             assert!(subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{name}: {subject}");
-            assert!(mail.payload().len() <= MESSAGE_MAX, "{name}");
+            assert!(mail.payload().unwrap().len() <= MESSAGE_MAX, "{name}");
             assert!(mail.sms.len() <= SMS_MAX && mail.sms.is_ascii(), "{name}: {}", mail.sms);
             let document: Value = serde_json::from_str(&mail.document).unwrap();
             let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();

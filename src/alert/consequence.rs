@@ -168,6 +168,32 @@ pub(super) fn severity_of_deed(record: &Record, category: Category) -> Severity 
     }
 }
 
+/// Whether root changed its own access keys: a call without `userName` is about whoever makes it.
+#[must_use]
+pub fn is_own_key(record: &Record) -> bool {
+    let names = ["CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"];
+    record.is_root()
+        && record.event_name().is_some_and(|name| names.contains(&name))
+        && record.text(&["requestParameters", "userName"]).is_none()
+}
+
+/// Which of several actions of one category comes first, the gravest 0.
+pub(super) fn weight(record: &Record) -> u8 {
+    let name = record.event_name().unwrap_or_default();
+    let root_itself = record.is_root()
+        && (is_own_key(record)
+            || record.service() == Some("signin")
+            || (name.ends_with("MFADevice") && record.text(&["requestParameters", "userName"]) == Some("root")));
+    match name {
+        _ if root_itself => 0,
+        "DeleteTrail" | "AcceptPrimaryEmailUpdate" => 0,
+        "CreateAccessKey" | "StopLogging" | "CloseAccount" => 1,
+        "CreateLoginProfile" | "UpdateLoginProfile" | "UpdateAssumeRolePolicy" => 2,
+        _ if name.ends_with("Policy") => 2,
+        _ => 3,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

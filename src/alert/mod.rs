@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use consequence::{Category, Known, Severity, known};
+pub use consequence::{Category, Known, Severity, is_own_key, known};
 pub use signal::{Signal, TrustedNetwork, signals};
 
 use crate::record::{Outcome, Record};
@@ -191,6 +191,13 @@ impl Actor {
         &self.actions[0]
     }
 
+    /// By what means they acted, the sign-in itself aside.
+    #[must_use]
+    pub fn credential(&self) -> Credential {
+        let all = || self.actions.iter().map(Action::credential);
+        all().find(|credential| *credential != Credential::SignIn).unwrap_or_else(|| self.gravest().credential())
+    }
+
     /// The severity of the gravest thing they did.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -227,10 +234,11 @@ impl Action {
 
     /// Sorts the gravest first: by severity, with and without what the key adds to it, then consequence, then what
     /// worked, then the earliest.
-    fn gravity(&self) -> (Severity, Severity, Category, Outcome, Option<Timestamp>, Option<String>) {
+    fn gravity(&self) -> (Severity, Severity, Category, Outcome, u8, Option<Timestamp>, Option<String>) {
         let deed = consequence::severity_of_deed(&self.record, self.category);
         let id = self.record.event_id().map(str::to_owned);
-        (self.severity, deed, self.category, self.record.outcome(), self.record.event_time(), id)
+        let weight = consequence::weight(&self.record);
+        (self.severity, deed, self.category, self.record.outcome(), weight, self.record.event_time(), id)
     }
 
     /// By what means it was done.

@@ -34,9 +34,11 @@ impl TrustedNetwork {
             Some((name, network)) => (Some(name.trim()), network.trim()),
             None => (None, text.trim()),
         };
+        let plain = |c: char| c.is_alphanumeric() || " -_".contains(c);
+        let named = name.is_none_or(|name| (1..=40).contains(&name.chars().count()) && name.chars().all(plain));
         let parsed = network.parse::<IpNet>().or_else(|_| network.parse::<IpAddr>().map(IpNet::from));
         match parsed {
-            Ok(network) if name != Some("") => Ok(Self { name: name.map(str::to_owned), network }),
+            Ok(network) if named => Ok(Self { name: name.map(str::to_owned), network }),
             _ => Err(format!(
                 "{text:?} is no network; expected 203.0.113.0/24 or office=203.0.113.0/24, comma separated"
             )),
@@ -52,15 +54,23 @@ pub enum Signal {
     NoMfa,
     /// A long-lived root access key was used. Root should have none.
     LongLivedKey,
-    /// Logging or alerting was changed, or somebody tried to.
+    /// Logging or alerting was changed.
     Tampering {
+        /// How many times.
+        count: usize,
+    },
+    /// Somebody tried to change logging or alerting, in vain.
+    TamperingTried {
         /// How many times.
         count: usize,
     },
     /// After a sign-in, an access key was created.
     SignInThenKey,
-    /// It looks like a central root session of the organization.
+    /// The record says that it was a central root session of the organization (`sts:AssumeRoot`).
     CentralRootSession,
+    /// A temporary key that is neither the console's nor said to be a central root session's. It may be one all the
+    /// same, for not every such record says so, or made from a long-lived key.
+    TemporaryKey,
     /// Calls were denied: somebody is probing, or a policy holds.
     Denied {
         /// How many.
@@ -123,11 +133,21 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
 
     let without_mfa = |action: &Action| action.record.mfa() == Some(false) && action.category != Category::FailedSignIn;
     add(count(|action| action.credential() == Credential::LongLivedKey) > 0, Signal::LongLivedKey);
-    let central = count(is_central) > 0 && !actor.actions.iter().any(|action| action.record.is_sign_in());
-    // A central root session never has MFA of its own.
-    add(!central && actor.actions.iter().any(without_mfa), Signal::NoMfa);
-    let tampering = count(|action| action.category == Category::Tampering);
-    add(tampering > 0, Signal::Tampering { count: tampering });
+    let central = actor.actions.iter().any(|action| action.record.assumed_root());
+    let temporary = |action: &Action| {
+        action.record.is_root() && action.credential() == Credential::TemporaryKey && action.record.mfa() != Some(true)
+    };
+    let temporary = !central && actor.actions.iter().any(temporary);
+    // Neither kind of temporary key ever has MFA of its own.
+    add(!central && !temporary && actor.actions.iter().any(without_mfa), Signal::NoMfa);
+    let tampering = |succeeded: bool| {
+        let of = |action: &&Action| {
+            action.category == Category::Tampering && (action.record.outcome() == Outcome::Succeeded) == succeeded
+        };
+        actor.actions.iter().filter(of).count()
+    };
+    add(tampering(true) > 0, Signal::Tampering { count: tampering(true) });
+    add(tampering(false) > 0, Signal::TamperingTried { count: tampering(false) });
     let signed_in = actor.actions.iter().find(|action| action.category == Category::SignIn);
     let created = actor.actions.iter().find(|action| {
         action.record.event_name() == Some("CreateAccessKey") && action.record.outcome() == Outcome::Succeeded
@@ -137,6 +157,7 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
         Signal::SignInThenKey,
     );
     add(central, Signal::CentralRootSession);
+    add(temporary, Signal::TemporaryKey);
     let denied = count(|action| action.record.outcome() == Outcome::Denied);
     add(denied > 0, Signal::Denied { count: denied });
     let failed = count(|action| action.category == Category::FailedSignIn);
@@ -159,9 +180,10 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
     let unknown = addresses.iter().filter(|address| network(address).is_none()).count();
     add(!trusted.is_empty() && unknown > 0, Signal::UnknownSource { count: unknown });
     add(addresses.len() < sources.len(), Signal::AwsSource);
-    add(sources.len() > 1, Signal::SeveralSources { count: sources.len() });
+    let session = actor.actions.iter().any(|action| action.record.session_created().is_some());
+    add(session && addresses.len() > 1, Signal::SeveralSources { count: addresses.len() });
     let keys = actor.each(Record::access_key_id).len();
-    add(keys > 1, Signal::SeveralKeys { count: keys });
+    add(session && keys > 1, Signal::SeveralKeys { count: keys });
 
     let age = |action: &Action| seconds(action.record.event_time()?, action.received?);
     let oldest = actor.actions.iter().filter_map(age).max().unwrap_or(0);
@@ -185,11 +207,6 @@ fn seconds(from: Timestamp, to: Timestamp) -> Option<i64> {
     to.as_second().checked_sub(from.as_second())
 }
 
-/// Whether this can be a central root session (`sts:AssumeRoot`): a temporary key, no console, no MFA.
-fn is_central(action: &Action) -> bool {
-    action.record.is_root() && action.credential() == Credential::TemporaryKey && action.record.mfa() != Some(true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +221,7 @@ mod tests {
             let trusted = TrustedNetwork::parse(text).unwrap();
             assert_eq!((trusted.name.as_deref(), trusted.network.to_string().as_str()), (name, network));
         }
-        for text in ["", "office", "=203.0.113.0/24", "203.0.113.0/33", "office="] {
+        for text in ["", "a:b=203.0.113.0/24", "office", "=203.0.113.0/24", "203.0.113.0/33", "office="] {
             assert!(TrustedNetwork::parse(text).is_err(), "{text:?}");
         }
     }

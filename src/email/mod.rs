@@ -111,16 +111,46 @@ impl Message {
             let view = View::new(alert, style, budget, message.subject.as_str());
             message.text = words::text(&view, style.language).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
-            if message.payload().len() <= MESSAGE_MAX {
+            if message.payload().is_none_or(|payload| payload.len() <= MESSAGE_MAX) {
                 break;
             }
         }
         Ok(message)
     }
 
-    /// What SNS gets with `MessageStructure=json`: a text for each protocol that has one of its own.
+    /// What SNS gets with `MessageStructure=json`: a text for each protocol that has one of its own. `None` for a
+    /// message that is plain text for all of them.
     #[must_use]
-    pub fn payload(&self) -> String {
-        serde_json::json!({ "default": self.document, "email": self.text, "sms": self.sms }).to_string()
+    pub fn payload(&self) -> Option<String> {
+        if self.document.is_empty() {
+            return None;
+        }
+        Some(serde_json::json!({ "default": self.document, "email": self.text, "sms": self.sms }).to_string())
+    }
+
+    /// The same alert in a form that SNS is sure to take, for when it refused the other: short, ASCII, plain text. It
+    /// still names what a reader needs to find the rest.
+    #[must_use]
+    pub fn plain(alert: &Alert) -> Self {
+        let subject = Subject::of(alert);
+        let mut lines = vec![
+            subject.as_str().to_owned(),
+            "The full alert was refused by SNS; the function's log says why.".to_owned(),
+        ];
+        if let Some(record) = alert.actors.first().map(|actor| &actor.gravest().record) {
+            let facts = [
+                ("Action", record.event_name().map(Clean::name)),
+                ("Time", record.event_time().map(|time| Clean::text(&time.to_string(), 40))),
+                ("Region", record.region().map(Clean::name)),
+                ("Source IP", record.source_ip().map(Clean::source)),
+                ("Account", record.account().map(Clean::name)),
+                ("Event ID", record.event_id().map(Clean::name)),
+            ];
+            let known = facts.into_iter().filter_map(|(label, value)| Some(format!("{label}: {}", value?)));
+            lines.extend(known);
+        }
+        lines.push(format!("Alert {}", alert.id));
+        let text: Vec<String> = lines.iter().map(|line| subject::printable(line)).collect();
+        Self { subject, text: text.join("\n"), sms: String::new(), document: String::new() }
     }
 }

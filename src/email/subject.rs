@@ -71,7 +71,7 @@ impl Subject {
 }
 
 /// The text with each character that is not printable ASCII replaced.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 

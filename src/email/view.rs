@@ -7,8 +7,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::sanitize::mask_access_keys;
 use super::{Budget, Clean, Style, link};
-use crate::alert::{Action, Actor, Alert, Category, Credential, Identity, Severity, Signal, known, signals};
+use crate::alert::{
+    Action, Actor, Alert, Category, Credential, Identity, Severity, Signal, is_own_key, known, signals,
+};
 use crate::record::{Outcome, Record};
 
 /// The most characters shown of a user agent or an error message.
@@ -41,6 +44,9 @@ pub(super) struct View {
     pub span: Option<Span>,
     #[serde(skip)]
     pub steps: Vec<Step>,
+    /// The account whose root has a key to delete.
+    #[serde(skip)]
+    pub key_account: Option<Clean>,
     pub function: Clean,
     pub log_group_owner: Clean,
     pub log_group: Clean,
@@ -62,29 +68,49 @@ pub(super) struct Links {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// Was it us?
-    Ask,
+    Ask {
+        /// A long-lived root access key was used: it goes, whoever it was.
+        key: bool,
+    },
     /// A failed sign-in: nothing was gained.
     FailedSignIn,
-    /// Turn the watch on again.
-    RestoreWatch,
+    /// Log events that could not be read.
+    ReadUnreadable,
+    /// Find who started a central root session.
+    FindAssumeRoot,
+    /// Somebody reads the account's mail.
+    SecureMailbox,
     /// Root's own access key: only root can delete it.
     DeleteRootKey,
+    /// The same in GovCloud, where root can't sign in.
+    DeleteGovCloudRootKey,
+    /// Root's password and MFA.
+    SecureRoot,
+    /// Turn the watch on again.
+    RestoreWatch,
     /// Users, keys, roles that were made or changed.
     UndoCredentials,
     /// Secrets that were read.
     RotateSecrets,
-    /// Find who started a central root session.
-    FindAssumeRoot,
-    /// Root's password and MFA.
-    SecureRoot,
     /// What was exposed or deleted.
     UndoExposure,
     /// Everything else they did.
-    Review,
+    Review {
+        /// The mail has a link to start from.
+        link: bool,
+    },
     /// AWS Support.
     Support,
-    /// This very event, on the command line.
-    ShowEvent,
+}
+
+/// Why a severity is higher than what was done alone would be.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Because {
+    /// It was done with a long-lived root access key.
+    LongLivedKey,
+    /// It is a sign-in without MFA.
+    NoMfa,
 }
 
 /// One actor.
@@ -92,6 +118,7 @@ pub(super) enum Step {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Section {
     pub who: Who,
+    pub credential: Credential,
     #[serde(rename = "gravest")]
     pub first: Facts,
     pub signals: Vec<Signal>,
@@ -122,7 +149,11 @@ pub(super) enum Who {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Facts {
     pub severity: Severity,
+    pub because: Option<Because>,
     pub category: Category,
+    /// Root acted on its own access keys.
+    #[serde(skip)]
+    pub own_key: bool,
     #[serde(skip)]
     pub words: Option<Words>,
     #[serde(rename = "eventName")]
@@ -250,13 +281,17 @@ impl List {
     }
 }
 
+impl List {
+    /// The list in one line, for a language with a comma of its own.
+    pub(super) fn joined(&self, comma: &str) -> String {
+        let more = (self.left_out > 0).then(|| format!("+{}", self.left_out));
+        self.shown.iter().map(ToString::to_string).chain(more).collect::<Vec<_>>().join(comma)
+    }
+}
+
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, value) in self.shown.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{value}")?;
-        }
-        if self.left_out > 0 { write!(f, ", +{}", self.left_out) } else { Ok(()) }
+        f.write_str(&self.joined(", "))
     }
 }
 
@@ -321,7 +356,7 @@ impl View {
             id: Clean::name(&event.id),
             bytes: event.bytes,
             // A colon would lose its blank, as it does in every text that is not ours.
-            reason: Clean::text(&event.reason.replace(": ", ", "), LONG_TEXT),
+            reason: Clean::text(&masked(&event.reason.replace(": ", ", "), style), LONG_TEXT),
         });
         let section = |actor| Section::new(actor, alert, style, budget);
         Self {
@@ -339,6 +374,10 @@ impl View {
             accounts: List::new(accounts.into_iter().map(Clean::name)),
             span: Span::of(all(), style),
             steps: steps(alert),
+            key_account: all()
+                .find(|action| needs_key_deleted(action))
+                .and_then(|action| action.record.account())
+                .map(Clean::name),
             function: Clean::name(&style.function),
             log_group_owner: Clean::name(&alert.origin.owner),
             log_group: Clean::log_name(&alert.origin.log_group),
@@ -358,45 +397,60 @@ impl View {
     }
 }
 
-/// What to do next, for what happened.
+/// Whether an action shows that root has, or may have, an access key.
+fn needs_key_deleted(action: &Action) -> bool {
+    let made = action.record.outcome() == Outcome::Succeeded && is_own_key(&action.record);
+    let temporary = action.credential() == Credential::TemporaryKey && !action.record.assumed_root();
+    action.record.is_root() && (made || temporary || action.credential() == Credential::LongLivedKey)
+}
+
+/// What to do next, for what happened: take root back, restore the watch, undo, look around.
 fn steps(alert: &Alert) -> Vec<Step> {
     let Some(gravest) = alert.actors.first().map(Actor::gravest) else { return Vec::new() };
-    let any = |is: &dyn Fn(&Action) -> bool| alert.actors.iter().flat_map(|actor| &actor.actions).any(is);
-    let of = |category: Category| any(&|action: &Action| action.category == category);
-    let root = any(&|action| action.record.is_root());
-    let reads_secret =
-        |action: &Action| action.category == Category::Credentials && action.record.read_only() == Some(true);
-    let central = |action: &Action| action.record.is_root() && action.credential() == Credential::TemporaryKey;
-    let root_key = |action: &Action| {
-        let for_root = action.record.event_name() == Some("CreateAccessKey")
-            && action.record.text(&["requestParameters", "userName"]).is_none();
-        action.record.is_root() && (for_root || action.credential() == Credential::LongLivedKey)
+    let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
+    let done = |action: &&Action| action.record.outcome() == Outcome::Succeeded;
+    let of = |category: Category| all().filter(done).any(|action| action.category == category);
+    let root = all().any(|action| action.record.is_root() && action.category != Category::FailedSignIn);
+    let reads_secret = |action: &Action| {
+        let services = ["secretsmanager", "ssm", "ec2", "apigateway", "acm", "lightsail"];
+        action.category == Category::Credentials
+            && action.record.read_only() == Some(true)
+            && action.record.service().is_some_and(|service| services.contains(&service))
     };
+    let key = all().any(|action| action.record.is_root() && action.credential() == Credential::LongLivedKey);
+    let temporary = all().any(|action| action.record.is_root() && action.credential() == Credential::TemporaryKey);
+    let central = all().any(|action| action.record.assumed_root());
+    let root_key = all().any(needs_key_deleted);
+    let gov_cloud = gravest.record.region().is_some_and(|region| region.starts_with("us-gov-"));
+    let mailbox = all().filter(done).any(|action| action.record.event_name() == Some("PasswordRecoveryCompleted"));
+    let undo = |action: &Action| action.category == Category::Credentials && action.record.read_only() != Some(true);
     let harmless = gravest.category == Category::FailedSignIn;
-    let mut steps = vec![if harmless { Step::FailedSignIn } else { Step::Ask }];
+    let mut steps = vec![if harmless { Step::FailedSignIn } else { Step::Ask { key } }];
     let mut add = |when: bool, step: Step| {
         if when {
             steps.push(step);
         }
     };
+    add(!alert.unreadable.is_empty(), Step::ReadUnreadable);
+    add(temporary, Step::FindAssumeRoot);
+    add(mailbox, Step::SecureMailbox);
+    add(root_key, if gov_cloud { Step::DeleteGovCloudRootKey } else { Step::DeleteRootKey });
+    add(root && !gov_cloud && !central, Step::SecureRoot);
     add(of(Category::Tampering), Step::RestoreWatch);
-    add(any(&root_key), Step::DeleteRootKey);
-    add(any(&|action| action.category == Category::Credentials && !reads_secret(action)), Step::UndoCredentials);
-    add(any(&reads_secret), Step::RotateSecrets);
+    add(all().filter(done).any(undo), Step::UndoCredentials);
+    add(all().filter(done).any(reads_secret), Step::RotateSecrets);
     add(of(Category::Exposure) || of(Category::Organization), Step::UndoExposure);
-    add(any(&central), Step::FindAssumeRoot);
-    add(root && !harmless, Step::SecureRoot);
-    add(!harmless, Step::Review);
+    let link = gravest.record.region().zip(gravest.record.event_id());
+    let link = link.is_some_and(|(region, id)| link::event(region, id).is_some());
+    add(!harmless, Step::Review { link });
     add(!harmless, Step::Support);
-    add(gravest.record.region().zip(gravest.record.event_id()).is_some(), Step::ShowEvent);
     steps
 }
 
-/// A signal whose texts are safe to print.
+/// A signal whose texts are safe to print. A trusted network's name is the operator's own.
 fn clean(signal: Signal) -> Signal {
     let text = |text: &str| Clean::text(text, SHORT_TEXT).to_string();
     match signal {
-        Signal::TrustedSource { network } => Signal::TrustedSource { network: text(&network) },
         Signal::Addendum { reason } => Signal::Addendum { reason: text(&reason) },
         other => other,
     }
@@ -414,7 +468,7 @@ impl Section {
             actor.actions.iter().partition(|action| action.category == Category::Read);
         let mut groups: Vec<Vec<&Action>> = Vec::new();
         for action in serious {
-            match groups.iter_mut().find(|group| same(group[0], action)) {
+            match groups.iter_mut().find(|group| same(group[0], action, style)) {
                 Some(group) => group.push(action),
                 None => groups.push(vec![action]),
             }
@@ -426,6 +480,7 @@ impl Section {
         let key = |key: &str| Clean::access_key(key, style.mask_access_keys);
         Self {
             who,
+            credential: actor.credential(),
             first: Facts::new(actor.gravest(), style),
             signals: signals(actor, &alert.origin, &style.trusted_networks).into_iter().map(clean).collect(),
             sources: List::new(actor.each(Record::source_ip).into_iter().map(Clean::source)),
@@ -441,24 +496,29 @@ impl Section {
 }
 
 /// Whether two actions read the same in the mail, but for their time.
-fn same(a: &Action, b: &Action) -> bool {
+fn same(a: &Action, b: &Action, style: &Style) -> bool {
     a.category == b.category
         && a.record.outcome() == b.record.outcome()
         && a.record.event_name() == b.record.event_name()
         && a.record.event_source() == b.record.event_source()
         && a.record.region() == b.record.region()
         && a.record.error_code() == b.record.error_code()
-        && resources(a) == resources(b)
+        && resources(a, style) == resources(b, style)
+}
+
+/// A text that is not ours, without its access keys where they are masked.
+fn masked(text: &str, style: &Style) -> String {
+    if style.mask_access_keys { mask_access_keys(text) } else { text.to_owned() }
 }
 
 /// The request parameters that identify what was acted on, as far as the table of actions allows them to be shown.
-fn resources(action: &Action) -> Vec<Resource> {
+fn resources(action: &Action, style: &Style) -> Vec<Resource> {
     let record = &action.record;
     let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
     let names = known.map(|known| known.names.as_slice()).unwrap_or_default();
     let value = |name: &&'static str| {
         let value = record.text(&["requestParameters", name])?;
-        Some(Resource { name, value: Clean::quoted(value, SHORT_TEXT) })
+        Some(Resource { name, value: Clean::quoted(&masked(value, style), SHORT_TEXT) })
     };
     names.iter().filter_map(value).collect()
 }
@@ -467,20 +527,29 @@ impl Facts {
     fn new(action: &Action, style: &Style) -> Self {
         let record = &action.record;
         let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
-        let place = record.region().zip(record.event_id());
+        // Without a user, these are about root's own password, and the table's words are not.
+        let of_root = record.event_name().is_some_and(|name| name.ends_with("LoginProfile"))
+            && record.text(&["requestParameters", "userName"]).is_none();
+        // The event history holds management events only.
+        let listed = record.text(&["eventCategory"]) != Some("Data");
+        let place = record.region().zip(record.event_id()).filter(|_| listed);
+        let no_mfa = action.category == Category::SignIn && record.mfa() != Some(true);
+        let long_lived_key = action.credential() == Credential::LongLivedKey && record.is_root();
         Self {
             severity: action.severity,
+            because: long_lived_key.then_some(Because::LongLivedKey).or(no_mfa.then_some(Because::NoMfa)),
             category: action.category,
-            words: known.map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
+            own_key: is_own_key(record),
+            words: known.filter(|_| !of_root).map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
             action: record.event_name().map(Clean::name),
             service: record.event_source().map(Clean::service),
             outcome: record.outcome(),
             error_code: record.error_code().map(Clean::code),
-            error_message: record.error_message().map(|text| Clean::quoted(text, LONG_TEXT)),
+            error_message: record.error_message().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
             time: record.event_time().map(|time| Moment::new(time, style)),
             region: record.region().map(Clean::name),
             source: record.source_ip().map(Clean::source),
-            agent: record.user_agent().map(|text| Clean::quoted(text, LONG_TEXT)),
+            agent: record.user_agent().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
             account: record.account().map(Clean::name),
             alias: record.account_alias().map(|text| Clean::quoted(text, SHORT_TEXT)),
             credential: action.credential(),
@@ -493,7 +562,7 @@ impl Facts {
             event_id: record.event_id().map(Clean::name),
             link: place.and_then(|(region, id)| link::event(region, id)),
             command: place.and_then(|(region, id)| link::lookup_command(region, id)),
-            resources: resources(action),
+            resources: resources(action, style),
         }
     }
 }
@@ -508,7 +577,7 @@ impl Line {
             outcome: record.outcome(),
             error_code: record.error_code().map(Clean::code),
             region: record.region().map(Clean::name),
-            resources: resources(group[0]),
+            resources: resources(group[0], style),
             fold: Fold::new(group, style, budget),
         }
     }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Language;
-use super::view::{Step, View, Who};
+use super::view::{Because, Step, View, Who};
 use crate::alert::{Category, Credential, Signal};
 use crate::record::Outcome;
 

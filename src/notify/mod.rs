@@ -12,10 +12,27 @@ pub use sns::{Sns, SnsError};
 
 use crate::email::Message;
 
+/// What to do about a message that was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Try again later: throttled, timed out, no connection, a fault on the other side.
+    Retry,
+    /// Say it in another way: this message will never be taken.
+    Rephrase,
+    /// Repair the deployment: no message will be taken before that.
+    Repair,
+}
+
+/// An error that knows what to do about it.
+pub trait Refusal: Error + Send + Sync + 'static {
+    /// What to do about it.
+    fn remedy(&self) -> Remedy;
+}
+
 /// Where messages go.
 pub trait Notify {
     /// Why a message could not be published.
-    type Error: Error + Send + Sync + 'static;
+    type Error: Refusal;
 
     /// Publishes a message and says under which id it was taken.
     fn publish(&self, message: &Message) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
@@ -38,6 +55,12 @@ impl Outbox {
     /// Takes out the messages published so far, oldest first.
     pub fn take(&self) -> Vec<Message> {
         std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Refusal for Infallible {
+    fn remedy(&self) -> Remedy {
+        match *self {}
     }
 }
 

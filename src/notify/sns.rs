@@ -5,12 +5,12 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sns::Client;
-use aws_sdk_sns::error::SdkError;
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError;
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
-use super::{Notify, Receipt};
+use super::{Notify, Receipt, Refusal, Remedy};
 use crate::config::TopicArn;
 use crate::email::Message;
 
@@ -34,10 +34,54 @@ pub struct Sns {
 
 /// Why SNS did not take a message.
 #[derive(Debug, Error)]
-#[error("SNS did not take the message for {topic}")]
+#[error("SNS did not take the message for {topic}; {advice}")]
 pub struct SnsError {
     topic: String,
+    remedy: Remedy,
+    advice: &'static str,
     source: Box<SdkError<PublishError>>,
+}
+
+impl Refusal for SnsError {
+    fn remedy(&self) -> Remedy {
+        self.remedy
+    }
+}
+
+/// What to do about an error, by the code and the text that SNS gives.
+///
+/// Source: SNS API Reference, `Publish`, "Errors", and "Common Errors".
+fn remedy(code: &str, text: &str) -> (Remedy, &'static str) {
+    match code {
+        "InvalidParameter" | "InvalidParameterValue" if text.contains("TopicArn") => {
+            (Remedy::Repair, "ALERT_TOPIC_ARN is not the ARN of a topic that SNS knows")
+        }
+        "InvalidParameter"
+        | "InvalidParameterValue"
+        | "ParameterValueInvalid"
+        | "ValidationError"
+        | "ValidationException" => (Remedy::Rephrase, "it refuses this message"),
+        "NotFound" | "NotFoundException" => (
+            Remedy::Repair,
+            "there is no such topic: deploy the stack again, or set ALERT_TOPIC_ARN to one that exists",
+        ),
+        "AuthorizationError" | "AuthorizationErrorException" | "AccessDenied" | "AccessDeniedException" => (
+            Remedy::Repair,
+            "the function's role needs sns:Publish on the topic, and nothing in the topic's policy may deny it",
+        ),
+        code if code.starts_with("KMS") => (
+            Remedy::Repair,
+            "the topic's key must be enabled, and its policy must allow the function's role kms:GenerateDataKey* and \
+             kms:Decrypt",
+        ),
+        "EndpointDisabled"
+        | "InvalidSecurity"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "OptInRequired" => (Remedy::Repair, "it does not accept the function's credentials or the topic's Region"),
+        _ => (Remedy::Retry, "Lambda will try again"),
+    }
 }
 
 impl Sns {
@@ -69,17 +113,17 @@ impl Notify for Sns {
     type Error = SnsError;
 
     async fn publish(&self, message: &Message) -> Result<Receipt, SnsError> {
-        let publish = self
-            .client()
-            .await
-            .publish()
-            .topic_arn(self.topic.as_str())
-            .subject(message.subject.as_str())
-            .message_structure("json")
-            .message(message.payload());
+        let publish = self.client().await.publish().topic_arn(self.topic.as_str()).subject(message.subject.as_str());
+        let publish = match message.payload() {
+            Some(payload) => publish.message_structure("json").message(payload),
+            None => publish.message(&message.text),
+        };
         match publish.send().await {
             Ok(output) => Ok(Receipt { message_id: output.message_id.unwrap_or_default() }),
-            Err(source) => Err(SnsError { topic: self.topic.as_str().to_owned(), source: Box::new(source) }),
+            Err(source) => {
+                let (remedy, advice) = remedy(source.code().unwrap_or_default(), source.message().unwrap_or_default());
+                Err(SnsError { topic: self.topic.as_str().to_owned(), remedy, advice, source: Box::new(source) })
+            }
         }
     }
 }
