@@ -167,9 +167,15 @@ def test_root_activity_is_reported_with_its_facts(stack, trail, inbox):
     record = json.loads(messages("create-access-key")[-1])
     assert "root" in alert["Subject"].lower()
     assert record["recipientAccountId"] in alert["Subject"]
-    time_for_a_person = record["eventTime"].replace("T", " ").removesuffix("Z")
-    for fact in ("CreateAccessKey", record["sourceIPAddress"], record["awsRegion"], time_for_a_person):
-        assert fact in alert["Message"]
+    # A queue gets the document for machines.
+    document = json.loads(alert["Message"])
+    gravest = document["actors"][0]["gravest"]
+    assert gravest["eventName"] == "CreateAccessKey"
+    assert gravest["source"] == record["sourceIPAddress"]
+    assert gravest["region"] == record["awsRegion"]
+    assert gravest["time"] == record["eventTime"]
+    assert document["matched"] == len(messages("create-access-key"))
+    assert document["logGroup"] == TRAIL_LOG_GROUP
     # Both batches came in one invocation: what else would come is here by now.
     assert inbox.take() is None
 
@@ -253,8 +259,9 @@ def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam,
 
         alert = wait_for("the alert", inbox.take, DELIVERY_SECONDS)
 
-        assert "StopLogging" in alert["Message"]
-        assert "192.0.2.44" in alert["Message"]
+        gravest = json.loads(alert["Message"])["actors"][0]["gravest"]
+        assert gravest["eventName"] == "StopLogging"
+        assert gravest["source"] == record["sourceIPAddress"]
         inbox.close()
 
     logs = emulator.client("logs")
