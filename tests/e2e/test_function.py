@@ -131,7 +131,7 @@ def test_polls_publishes_and_answers(binary, tmp_path):
         assert published["TopicArn"] == TOPIC
         assert published["MessageStructure"] == "json"
         forms = json.loads(published["Message"])
-        assert forms["email"].startswith("Root created an access key from 198.51.100.77 (us-east-1): succeeded.")
+        assert forms["email"].startswith("Root created an access key for root itself from 198.51.100.77 (us-east-1): succeeded.")
         assert json.loads(forms["default"])["alertId"] == report["alert_id"]
         assert len(forms["sms"]) <= 140
 

@@ -121,6 +121,12 @@ def test_event_is_published_when_it_has_something_to_report(name, expect, invoke
         # SNS's rule for an e-mail's subject, at its strictest.
         assert 0 < len(request["Subject"]) < 100
         assert all(" " <= letter <= "~" for letter in request["Subject"])
+        # One text for each protocol; all of them together have to fit into one message.
+        assert request["MessageStructure"] == "json"
+        assert len(request["Message"].encode()) <= 256 * 1024
+        texts = json.loads(request["Message"])
+        assert json.loads(texts["default"])["subject"] == request["Subject"]
+        assert "What to do next" in texts["email"]
 
 
 @pytest.mark.parametrize(
