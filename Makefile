@@ -2,10 +2,13 @@
 
 PYTHON ?= python3
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+FUZZ_SECONDS ?= 600
 
 # Tools are installed when a target first needs them, and again when their pinned versions change.
 TOOLS := .venv/tools/installed
 SAM := .venv/sam/installed
+CARGO_FUZZ := .venv/cargo/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
 
 # Cargo.lock says what is built, also here.
@@ -17,7 +20,7 @@ DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.jso
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-e2e check check-rust check-template check-events check-cis-alarms check-deps
-.PHONY: events cis-alarms bench-pattern build deploy clean
+.PHONY: events cis-alarms bench fuzz build deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +64,14 @@ events: ## Make the raw Lambda events from events/source
 cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
 	$(PYTHON) cis_alarms.py
 
-bench-pattern: ## Measure how long a pattern takes on a record
+bench: ## Measure how long a pattern takes on a record
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
+
+fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language; needs a nightly Rust. FUZZ_SECONDS=600 for each target
+	for target in pattern pattern_eval; do \
+		PATH="$(CURDIR)/.venv/cargo/bin:$$PATH" cargo +nightly fuzz run $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -dict=fuzz/pattern.dict || exit 1; \
+	done
 
 build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
 	$(WITH_TOOLS) .venv/sam/bin/sam build
@@ -87,4 +96,8 @@ $(SAM): tests/requirements-sam.txt
 # Compiled, for two minutes, once: its authors publish no package for pip.
 $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root .venv/cargo
+	@touch $@
+
+$(CARGO_FUZZ):
+	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --root .venv/cargo
 	@touch $@
