@@ -2,6 +2,7 @@
 
 mod link;
 mod sanitize;
+mod step;
 mod subject;
 mod view;
 mod words;

@@ -3,7 +3,8 @@
 use askama::Template;
 
 use super::Language;
-use super::view::{Because, Step, View, Who};
+use super::step::Step;
+use super::view::{Because, View, Who};
 use crate::alert::{Category, Credential, Signal};
 use crate::record::Outcome;
 
