@@ -61,12 +61,48 @@ pub(super) fn users(region: Option<&str>) -> String {
     page(region, "iam/home#/users")
 }
 
-/// CloudTrail's list of trails.
+/// CloudTrail's list of trails, in a Region.
 pub(super) fn trails(region: Option<&str>) -> String {
-    page(region, "cloudtrailv2/home#/trails")
+    match region.filter(|region| is_region(region)) {
+        Some(region) => format!("https://{}/cloudtrailv2/home?region={region}#/trails", console(region)),
+        None => page(None, "cloudtrailv2/home#/trails"),
+    }
 }
 
 /// AWS Support's centre.
 pub(super) fn support(region: Option<&str>) -> String {
     page(region, "support/home#/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_right_for_the_partition_and_the_region() {
+        let id = "9736d713-1694-4c72-adc5-2513d32702f2";
+        for (region, trails_host, page_host) in [
+            ("eu-west-1", "eu-west-1.console.aws.amazon.com", "console.aws.amazon.com"),
+            ("us-gov-west-1", "console.amazonaws-us-gov.com", "console.amazonaws-us-gov.com"),
+            ("cn-north-1", "console.amazonaws.cn", "console.amazonaws.cn"),
+        ] {
+            let expected = format!("https://{trails_host}/cloudtrailv2/home?region={region}#/events/{id}");
+            assert_eq!(event(region, id), Some(expected));
+            assert_eq!(
+                trails(Some(region)),
+                format!("https://{trails_host}/cloudtrailv2/home?region={region}#/trails")
+            );
+            assert_eq!(users(Some(region)), format!("https://{page_host}/iam/home#/users"));
+        }
+        for (region, id) in [
+            ("evil.example/", id),
+            ("eu-west-1", "x"),
+            ("", id),
+            ("eu-west-1", "../../../../../../../../../../../../a"),
+        ] {
+            assert_eq!(event(region, id), None);
+            assert_eq!(lookup_command(region, id), None);
+        }
+        assert_eq!(trails(Some("evil.example/")), "https://console.aws.amazon.com/cloudtrailv2/home#/trails");
+    }
 }
