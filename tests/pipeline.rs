@@ -266,3 +266,17 @@ async fn the_mail_in_the_readme_is_a_real_one() {
     let mail = format!("Subject: {}\n\n{}", mails[0].subject.as_str(), mails[0].text);
     assert!(include_str!("../README.md").contains(mail.trim_end()), "{mail}");
 }
+
+#[tokio::test]
+async fn what_can_be_read_of_a_damaged_batch_is_mailed_before_the_invocation_fails() {
+    use base64::Engine;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let outer: Value = serde_json::from_str(&event("root-sign-in-with-mfa")).unwrap();
+    let mut data = engine.decode(outer["awslogs"]["data"].as_str().unwrap()).unwrap();
+    data.truncate(data.len() - 8);
+    let cut = serde_json::json!({ "awslogs": { "data": engine.encode(data) } }).to_string();
+    let handler = handler(&[]);
+    let error = handler.handle(&cut).await.unwrap_err();
+    assert!(error.chain().ends_with("it breaks off"), "{}", error.chain());
+    assert_eq!(handler.notify().take().len(), 1);
+}
