@@ -172,11 +172,14 @@ impl<N: Notify, H: History> Handler<N, H> {
     async fn run(&self, event: &str, time_left: Duration) -> Result<Report, HandlerError<N::Error>> {
         let started = Instant::now();
         let inflated = Inflated::from_event(event, self.config.max_batch_bytes)?;
-        let batch = inflated.batch()?;
+        let mut batch = inflated.batch();
+        // What could be read is mailed first; the rest will be unreadable for ever.
+        let fault = batch.fault.take();
+        let end = |report| fault.map_or(Ok(report), |fault| Err(HandlerError::Batch(fault)));
         let mut report = Report { inflated_bytes: inflated.len(), ..Report::default() };
         if batch.is_control_message() {
             report.ignored = batch.log_events.len();
-            return Ok(report);
+            return end(report);
         }
         let found = self.find(&batch, &mut report);
         let origin = Origin {
@@ -184,7 +187,7 @@ impl<N: Notify, H: History> Handler<N, H> {
             log_group: batch.data.log_group.clone(),
             log_stream: batch.data.log_stream.clone(),
         };
-        let Some(mut alert) = Alert::new(origin, found.matches, found.unreadable) else { return Ok(report) };
+        let Some(mut alert) = Alert::new(origin, found.matches, found.unreadable) else { return end(report) };
         report.history_failures = self.relate(&mut alert, started, time_left).await.failures;
         let receipt = self.publish(&alert).await?;
         // Only what was mailed is remembered: what was not must be found again when Lambda retries.
@@ -192,7 +195,7 @@ impl<N: Notify, H: History> Handler<N, H> {
         report.mails = 1;
         report.alert_id = Some(alert.id.to_string());
         report.message_id = Some(receipt.message_id);
-        Ok(report)
+        end(report)
     }
 
     /// Looks up what else the alert's actors did, as far as there is time for it.
@@ -251,7 +254,8 @@ enum Reading {
 }
 
 fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
-    if !rules.may_match(event.raw()) {
+    let raw = event.text();
+    if !rules.may_match(&raw) {
         return Reading::Ignored;
     }
     let unreadable = |text: &str, id: String, time: Option<Timestamp>, reason: String| {
@@ -259,12 +263,12 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
         if rules.is_empty() {
             return Reading::Ignored;
         }
-        let hash = Sha256::digest(event.raw().as_bytes()).into();
+        let hash = Sha256::digest(event.raw()).into();
         Reading::Unreadable(Unreadable { id, time, bytes: event.raw().len(), reason, hash, rules })
     };
     let entry = match event.entry() {
         Ok(entry) => entry,
-        Err(error) => return unreadable(event.raw(), String::new(), None, format!("not a log event: {error}")),
+        Err(error) => return unreadable(&raw, String::new(), None, format!("not a log event: {error}")),
     };
     let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
     match Json::parse(&entry.message) {

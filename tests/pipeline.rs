@@ -262,3 +262,17 @@ fn reversed(event: &str) -> String {
     parsed.aws_logs.data.log_events.reverse();
     serde_json::to_string(&parsed).unwrap()
 }
+
+#[tokio::test]
+async fn what_can_be_read_of_a_damaged_batch_is_mailed_before_the_invocation_fails() {
+    use base64::Engine;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let outer: Value = serde_json::from_str(&event("root-sign-in-with-mfa")).unwrap();
+    let mut data = engine.decode(outer["awslogs"]["data"].as_str().unwrap()).unwrap();
+    data.truncate(data.len() - 8);
+    let cut = serde_json::json!({ "awslogs": { "data": engine.encode(data) } }).to_string();
+    let handler = handler(&[]);
+    let error = handler.handle(&cut, Duration::from_secs(60)).await.unwrap_err();
+    assert!(error.chain().ends_with("it breaks off"), "{}", error.chain());
+    assert_eq!(handler.notify().take().len(), 1);
+}
