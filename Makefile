@@ -19,6 +19,7 @@ CHECKOV_FLAGS := --framework cloudformation --skip-download --compact --quiet
 WITH_TOOLS := PATH="$(CURDIR)/.venv/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 
 DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.json events/burst-40.json
+DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-e2e
@@ -29,7 +30,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Show the alerts for three events, without AWS
-	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run $(DEMO_EVENTS)
+	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run \
+		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
 test: test-rust test-template test-e2e ## Run all tests
 
