@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Work out what a month costs, and write it into docs/cost.md. `make cost` runs it.
+"""Work out what a month costs, and write it into docs/cost.md and README.md. `make cost` runs it.
 
-    cost.py           write the tables of docs/cost.md
-    cost.py --check   write nothing; exit 1 if docs/cost.md says something else
+    cost.py           write the tables of these pages
+    cost.py --check   write nothing; exit 1 if they say something else
 
 How many alarms a stack has is counted in the expanded template, so it needs what tests/template needs.
 """
@@ -16,7 +16,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "template"))
 from expansion import expand  # noqa: E402
 
-PAGE = HERE / "cost.md"
+PAGES = [HERE / "cost.md", HERE.parent / "README.md"]
+FEW = {"Alarms": "few", "Metrics": "off"}
 
 # USD, US East (N. Virginia), without any free tier. Nothing fetches them: whoever changes one looks it up
 # on the service's price page and changes the date.
@@ -155,7 +156,6 @@ def options():
         return usd(total(rows) - default, "+.2f")
 
     key = price("key") + 2 * SMALL["mails"] * price("key_request")
-    few = stack(SMALL, Alarms="few", Metrics="off")
     return "\n".join(
         [
             "| choice | USD a month |",
@@ -164,13 +164,26 @@ def options():
             f"| `Alarms=most` | {more(stack(SMALL, Alarms='most'))} |",
             f"| `Alarms=few` | {more(stack(SMALL, Alarms='few'))} |",
             f"| `Metrics=off`, which takes the composite alarm with it | {more(stack(SMALL, Metrics='off'))} |",
-            f"| `Alarms=few` and `Metrics=off` | {more(few)} |",
+            f"| `Alarms=few` and `Metrics=off` | {more(stack(SMALL, **FEW))} |",
             f"| `AlertKey=create` | {usd(key, '+.2f')} |",
             f"| `Tracing=Active` | {usd((HOURS + SMALL['mails']) * price('trace'), '+.2f')} |",
             f"| `Rules=root-usage,cis` | {more(stack(SMALL, sees_all=True))} |",
             f"| `CreateTrail=true` | {usd(total(trail(SMALL)), '+.2f')} |",
         ]
     )
+
+
+def summary():
+    rows = [
+        ("the default: everything watched", [total(stack(load)) for load in (SMALL, LARGE)]),
+        ("`Alarms=few`, `Metrics=off`", [total(stack(load, **FEW)) for load in (SMALL, LARGE)]),
+        ("the default with `Rules=root-usage,cis`", [total(stack(load, sees_all=True)) for load in (SMALL, LARGE)]),
+        ("`AlertKey=create`, on top", [price("key")] * 2),
+        ("the trail's log group and bucket, yours or the stack's", [total(trail(SMALL)), total(trail(LARGE, 17))]),
+    ]
+    lines = ["| USD a month | 100,000 records a month | 1,000 records a second |", "| --- | ---: | ---: |"]
+    lines += [f"| {what} | {usd(small)} | {usd(large)} |" for what, (small, large) in rows]
+    return "\n".join(lines)
 
 
 def prices():
@@ -181,25 +194,21 @@ def prices():
 
 
 def tables():
-    few = {"Alarms": "few", "Metrics": "off"}
     return {
-        "small": bill(stack(SMALL, **few)),
-        "small-with-trail": bill(stack(SMALL, **few) + trail(SMALL)),
+        "small": bill(stack(SMALL, **FEW)),
+        "small-with-trail": bill(stack(SMALL, **FEW) + trail(SMALL)),
         "default": bill(stack(SMALL)),
         "large": bill(stack(LARGE)),
         "large-all": bill(stack(LARGE, sees_all=True)),
         "large-trail": bill(trail(LARGE, regions=17)),
         "options": options(),
+        "summary": summary(),
         "prices": f"Prices of {PRICES_OF}, US East (N. Virginia).\n\n{prices()}",
     }
 
 
-def page(text):
+def with_tables(text, made):
     """The page with every table as it is now."""
-    made = tables()
-    named = re.findall(r"<!-- cost:(\S+) -->", text)
-    if sorted(named) != sorted(made):
-        raise ValueError(f"{PAGE.name} has the tables {named}, and these are made: {list(made)}")
     return re.sub(
         r"(<!-- cost:(\S+) -->\n).*?(<!-- /cost -->)",
         lambda found: f"{found[1]}\n{made[found[2]]}\n\n{found[3]}",
@@ -209,23 +218,28 @@ def page(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Work out what a month costs, and write it into docs/cost.md.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if docs/cost.md says something else")
+    parser = argparse.ArgumentParser(description="Work out what a month costs, for docs/cost.md and README.md.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they say something else")
     arguments = parser.parse_args()
 
-    text = PAGE.read_text()
-    made = page(text)
+    made = tables()
+    texts = {page: page.read_text() for page in PAGES}
+    named = re.findall(r"<!-- cost:(\S+) -->", "".join(texts.values()))
+    if sorted(named) != sorted(made):
+        raise ValueError(f"the pages have the tables {named}, and these are made: {list(made)}")
     if arguments.check:
-        if made != text:
-            print("docs/cost.md does not say what docs/cost.py works out; run `make cost`", file=sys.stderr)
-            return 1
-        # What the page promises in words.
-        if total(stack(SMALL, Alarms="few", Metrics="off") + trail(SMALL)) >= 1:
+        for page, text in texts.items():
+            if with_tables(text, made) != text:
+                print(f"{page.name} does not say what docs/cost.py works out; run `make cost`", file=sys.stderr)
+                return 1
+        # What docs/cost.md promises in words.
+        if total(stack(SMALL, **FEW) + trail(SMALL)) >= 1:
             print("the small account no longer stays under 1 USD a month", file=sys.stderr)
             return 1
         return 0
-    PAGE.write_text(made)
-    for name, table in tables().items():
+    for page, text in texts.items():
+        page.write_text(with_tables(text, made))
+    for name, table in made.items():
         print(f"{name}\n\n{table}\n")
     return 0
 
