@@ -1,0 +1,237 @@
+"""Every fault that an operator can meet, made to happen: what they see of it, and whether anything is lost.
+
+The rows are the README's table, "How it fails": a row there that no test makes, or the other way round, fails.
+"""
+
+import base64
+import contextlib
+import dataclasses
+import gzip
+import http.server
+import json
+import re
+import threading
+import typing
+import urllib.parse
+
+import pytest
+
+from conftest import EVENTS, ROOT, environment, free_port, log_data, raw_event, run, shipped_event
+from test_function import ROOT_EVENT, TAKEN, binary, function, refusal  # noqa: F401 (binary is a fixture)
+
+REPLAY = "no: Lambda tries again, then it is in the queue"
+CRITICAL = "Root created an access key"
+
+
+@dataclasses.dataclass
+class Fault:
+    what: str
+    """The fault, as the table has it."""
+    sees: str
+    """What the operator sees: a text that has to be there."""
+    lost: str
+    """Whether anything is lost; `REPLAY` is proved by invoking again once SNS is well."""
+    where: str = "error"
+    """Where they see it: the invocation's `error`, the `mail`, or nowhere (`report`)."""
+    event: typing.Any = ROOT_EVENT
+    sns: list = dataclasses.field(default_factory=lambda: [TAKEN])
+    env: dict = dataclasses.field(default_factory=dict)
+    before: list = dataclasses.field(default_factory=list)
+    """Events that come before it, each answered."""
+    mails: int | None = None
+    """How many mails the event itself makes."""
+
+
+def altered(change):
+    """The event with its compressed bytes changed."""
+    data = bytearray(base64.b64decode(json.loads(ROOT_EVENT)["awslogs"]["data"]))
+    return json.dumps({"awslogs": {"data": base64.b64encode(change(data)).decode()}})
+
+
+def wrong_checksum(data):
+    data[-8] ^= 1
+    return data
+
+
+def with_messages(*messages):
+    data = log_data(json.loads(ROOT_EVENT))
+    data["logEvents"] = [{"id": str(n), "timestamp": 1795143129000, "message": text} for n, text in enumerate(messages)]
+    return json.dumps(raw_event(data))
+
+
+def sign_in_failed(number):
+    (entry,) = log_data(shipped_event("root-sign-in-failed"))["logEvents"]
+    return with_messages(json.dumps(json.loads(entry["message"]) | {"eventID": f"id-{number}"}))
+
+
+# More than the smallest limit that can be set, 1 MiB: the two records, and spaces after them.
+TOO_LARGE = json.dumps(
+    {"awslogs": {"data": base64.b64encode(gzip.compress(
+        json.dumps(log_data(json.loads(ROOT_EVENT))).encode()[:-2] + b" " * (2 << 20) + b"]}")).decode()}}
+)
+BROKEN = with_messages('{"eventName":"Cut","userIdentity":{"type":"Root"', '{"eventName":"Other","x":', *[
+    entry["message"] for entry in log_data(json.loads(ROOT_EVENT))["logEvents"]
+])
+
+FAULTS = [
+    Fault("SNS throttles", "Lambda will try again", REPLAY, sns=[refusal(400, "Throttling", "Rate exceeded")]),
+    Fault("SNS fails (500)", "Lambda will try again", REPLAY, sns=[refusal(500, "InternalError")]),
+    Fault("SNS can't be reached", "Lambda will try again", REPLAY, env={"AWS_ENDPOINT_URL_SNS": "nowhere"}),
+    Fault("SNS takes the connection and never answers", "timeout", REPLAY, env={"AWS_ENDPOINT_URL_SNS": "silent"}),
+    Fault("SNS takes the mail and the answer is lost", "You may have this mail already", "no: it may come twice, with the same alert id",
+          "mail", env={"AWS_ENDPOINT_URL_SNS": "lossy"}),
+    Fault("the topic is gone", "there is no such topic", REPLAY, sns=[refusal(404, "NotFound", "Topic does not exist")]),
+    Fault("the role may not publish", "the function's role needs sns:Publish on the topic", REPLAY,
+          sns=[refusal(403, "AuthorizationError", "not authorized to perform: SNS:Publish")]),
+    Fault("the role may not use the topic's key", "kms:GenerateDataKey* and kms:Decrypt", REPLAY,
+          sns=[refusal(400, "KMSAccessDenied")]),
+    Fault("the topic's key is disabled", "the topic's key must be enabled", REPLAY, sns=[refusal(400, "KMSDisabled")]),
+    Fault("SNS does not know the topic's ARN", "ALERT_TOPIC_ARN is not the ARN of a topic that SNS knows", REPLAY,
+          sns=[refusal(400, "InvalidParameter", "Invalid parameter: TopicArn")]),
+    Fault("the function's credentials are refused", "it does not accept the function's credentials", REPLAY,
+          sns=[refusal(403, "InvalidClientTokenId")]),
+    Fault("SNS refuses this message", "The full alert was refused by SNS", "the details, not who, what, where and when", "mail",
+          sns=[refusal(400, "InvalidParameter", "Invalid parameter: Message too long"), TAKEN], mails=1),
+    Fault("the batch is no base64", "awslogs.data is not base64", "no: a mail names it, and it is in the queue",
+          event=json.dumps({"awslogs": {"data": "!!"}}), mails=1),
+    Fault("the batch is no gzip", "does not hold a whole gzip stream", "no: a mail names it, and it is in the queue",
+          event=json.dumps({"awslogs": {"data": "bm90IGd6aXA="}}), mails=1),
+    Fault("the batch breaks off", "it breaks off", "no: what came before is mailed, a second mail names the rest, and it is in the queue",
+          event=altered(lambda data: data[:-8]), mails=2),
+    Fault("the batch has another checksum than its content", "does not hold a whole gzip stream",
+          "no: all of it is mailed, a second mail names the fault", event=altered(wrong_checksum), mails=2),
+    Fault("the batch inflates to more than MAX_BATCH_BYTES", "MAX_BATCH_BYTES sets this limit",
+          "no: what fits is mailed, a second mail names the rest, and it is in the queue",
+          event=TOO_LARGE, env={"MAX_BATCH_BYTES": str(1 << 20)}, mails=2),
+    Fault("the batch is no JSON", "does not hold a CloudWatch Logs batch", "no: a mail names it, and it is in the queue",
+          event=json.dumps({"awslogs": {"data": base64.b64encode(gzip.compress(b"hello")).decode()}}), mails=1),
+    Fault("somebody invokes the function with another event", "the event is not a CloudWatch Logs subscription event", "nothing was there",
+          event='{"key1":"value1"}', mails=0),
+    Fault("a log event is damaged and holds the text `Root`", "Log events that could not be read: 1", "no: the others are told as always",
+          "mail", event=BROKEN, mails=1),
+    Fault("log events of something else than CloudTrail come by the hundred", "log event of CloudTrail could not be read",
+          "no: one mail in 15 minutes, the next one has the number", "mail", before=[with_messages("Root 0")],
+          event=with_messages("Root 1"), mails=0),
+    Fault("bots try to sign in as root all day", "Somebody tried to sign in to the console as Root",
+          "no: one mail in 15 minutes, the next one has the number", "mail", before=[sign_in_failed(0)],
+          event=sign_in_failed(1), mails=0),
+    Fault("a record is delivered twice", '"duplicate":2', "no: one mail, while the same function instance runs", "report",
+          before=[ROOT_EVENT], mails=0),
+    Fault("a record comes days late, or corrected", "CloudTrail delivered a record late or again (DELIVERY_DELAY)", "no", "mail",
+          event=(EVENTS / "late-with-addendum.json").read_text(), mails=1),
+    Fault("the event history can't be looked up", "What else the event history shows", "no: the mail says what is missing", "mail",
+          env={"HISTORY_MINUTES": "60", "AWS_ENDPOINT_URL_CLOUDTRAIL": "nowhere"}, mails=1),
+]
+
+
+class Lossy(http.server.BaseHTTPRequestHandler):
+    """Takes every message; answers none of the first invocation's."""
+
+    def log_message(self, *arguments):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.taken.append(body)
+        if self.server.silent:
+            self.server.released.wait(60)
+            return
+        if self.server.answer_lost:
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(TAKEN[1].encode())
+
+
+class Endpoint:
+    """An address where nobody listens (`nowhere`), nobody answers (`silent`), or answers are lost (`lossy`)."""
+
+    def __init__(self, kind):
+        self.kind, self.server, self.port = kind, None, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        if kind != "nowhere":
+            self.listen()
+
+    def listen(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Lossy)
+        self.server.daemon_threads = True
+        self.server.taken, self.server.released = [], threading.Event()
+        self.server.silent, self.server.answer_lost = self.kind == "silent", self.kind == "lossy"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def recover(self):
+        """From now on it takes messages, and says so."""
+        if self.server is None:
+            self.listen()
+        self.server.silent = self.server.answer_lost = False
+        self.server.released.set()
+
+    def close(self):
+        if self.server:
+            self.server.released.set()
+            self.server.shutdown()
+
+
+def mails(stub):
+    """The texts of the mails, a plain one as it is."""
+    for published in stub.published:
+        message = published["Message"]
+        yield json.loads(message)["email"] if "MessageStructure" in published else message
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+def test_a_fault_is_seen_and_nothing_is_lost(fault, binary, tmp_path):
+    with contextlib.ExitStack() as stack:
+        env, endpoint = dict(fault.env), None
+        for name, value in env.items():
+            if value in ("nowhere", "silent", "lossy"):
+                endpoint = stack.enter_context(contextlib.closing(Endpoint(value)))
+                env[name] = endpoint.url
+        stub = stack.enter_context(function(binary, tmp_path, fault.sns, **env))
+        for event in fault.before:
+            assert stub.invoke(event)[0] == "response"
+        before = len(stub.published)
+
+        kind, answer = stub.invoke(fault.event)
+
+        if fault.mails is not None:
+            taken = [published for published in stub.published[before:]]
+            refused = sum(1 for status, _ in fault.sns if status != 200)
+            assert len(taken) - refused == fault.mails, list(mails(stub))
+        if endpoint and endpoint.kind == "lossy":
+            # The answer to the first was lost; what Lambda tries again says so.
+            assert kind == "error"
+            endpoint.recover()
+            kind, answer = stub.invoke(fault.event)
+            assert kind == "response" and fault.sees in urllib.parse.unquote_plus(endpoint.server.taken[-1])
+            return
+        seen = {"error": lambda: answer["errorMessage"], "mail": lambda: "\n".join(mails(stub)), "report": lambda: json.dumps(answer, separators=(",", ":"))}
+        assert kind == ("error" if fault.where == "error" else "response"), answer
+        assert fault.sees in seen[fault.where](), seen[fault.where]()
+        if fault.lost == REPLAY:
+            stub.sns_answers = [TAKEN]
+            if endpoint:
+                endpoint.recover()
+            again = stub.invoke(fault.event)
+            assert (again[0], again[1]["matched"], again[1]["mails"]) == ("response", 2, 1)
+        if fault.where == "error" and fault.mails == 2:
+            assert next(mails(stub)).startswith(CRITICAL)
+
+
+def test_a_wrong_setting_stops_the_start(binary, tmp_path):
+    done = run([str(binary)], environment(tmp_path, RULES="nope", AWS_LAMBDA_LOG_FORMAT="JSON"), check=False)
+    assert done.returncode != 0 and 'RULES=' in done.stdout and "ALERT_TOPIC_ARN is not set" in done.stdout
+
+
+def test_the_readme_has_each_of_these_and_no_other():
+    section = (ROOT / "README.md").read_text().split("\n## How it fails\n")[1].split("\n##")[0]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in section.splitlines() if line.startswith("| ")]
+    (header, *rows) = [tuple(cell.strip() for cell in row) for row in rows]
+    told = {row[0]: row for row in rows if not re.fullmatch("-+", row[0])}
+    made = {fault.what: fault for fault in FAULTS}
+    assert set(made) == set(told) - {"a variable of the function is wrong"}
+    assert len(made) >= 20
+    for what, fault in made.items():
+        assert fault.sees.replace('"', '') in told[what][1].replace("`", ""), what
+        assert told[what][2] == fault.lost, what
