@@ -5,6 +5,7 @@ mod memory;
 use std::collections::HashSet;
 use std::error::Error;
 use std::io::{self, Write};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -213,7 +214,9 @@ impl<N: Notify, H: History> Handler<N, H> {
     pub async fn handle(&self, invocation: Invocation<'_>) -> Result<Report, HandlerError<N::Error>> {
         let started = Instant::now();
         let mut report = Report::default();
-        let result = caught_async(self.run(invocation, started, &mut report)).await;
+        // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
+        let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(invocation, started, &mut report));
+        let result = caught_async(run).await;
         let result = result.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
         let took = started.elapsed();
         macro_rules! closing_event {
