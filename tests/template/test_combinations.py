@@ -176,7 +176,9 @@ def test_everything_reads_the_same_log_group(stacks):
         assert permission["SourceArn"] == f"arn:aws:logs:eu-central-1:111122223333:log-group:{group}:*", chosen
         for name in ("DeliveryErrorsAlarm", "DeliveryThrottlingAlarm", "SilenceAlarm"):
             if name in resources:
-                dimensions = {one["Name"]: one["Value"] for one in resources[name]["Properties"]["Dimensions"]}
+                alarm = resources[name]["Properties"]
+                metric = alarm["Metrics"][1]["MetricStat"]["Metric"] if "Metrics" in alarm else alarm
+                dimensions = {one["Name"]: one["Value"] for one in metric["Dimensions"]}
                 assert dimensions["LogGroupName"] == group, (name, chosen)
         assert stack["Outputs"]["TrailLogGroupName"] == group, chosen
 

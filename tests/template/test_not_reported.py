@@ -23,11 +23,15 @@ def alarm():
     counted, reported, composite = (
         resources[name]["Properties"] for name in ("RecipeCounted", "FunctionReported", "NotReportedAlarm")
     )
-    periods = {one["MetricStat"]["Period"] for one in reported["Metrics"] if "MetricStat" in one}
     assert (counted["DatapointsToAlarm"], reported["DatapointsToAlarm"]) == (1, 1)
+
+    def memory(alarm):
+        (period,) = {one["MetricStat"]["Period"] for one in alarm["Metrics"] if "MetricStat" in one}
+        return period // 60, alarm["EvaluationPeriods"]
+
     return Alarm(
-        counted=(counted["Period"] // 60, counted["EvaluationPeriods"]),
-        reported=(periods.pop() // 60, reported["EvaluationPeriods"]),
+        counted=memory(counted),
+        reported=memory(reported),
         wait=composite["ActionsSuppressorWaitPeriod"] // 60,
         extension=composite["ActionsSuppressorExtensionPeriod"] // 60,
     )
@@ -84,8 +88,17 @@ def test_no_true_root_use_is_an_alarm(alarm):
         chance = random.Random(seed)
         counts = sessions(chance)
         reports = [count + chance.randint(*SKEW) for count in counts]
+        # Were FILL not to keep an alarm from looking further back, it must not cry wolf either.
+        (period, count_periods), (_, report_periods) = alarm.counted, alarm.reported
+        stretched = Alarm(
+            (period, count_periods + chance.randint(0, 3)),
+            (period, report_periods + chance.randint(0, 3)),
+            alarm.wait,
+            alarm.extension,
+        )
 
-        assert alarm.speaks(counts, reports, offset=chance.randrange(5)) == [], (seed, counts, reports)
+        for each in (alarm, stretched):
+            assert each.speaks(counts, reports, offset=chance.randrange(5)) == [], (seed, counts, reports)
 
 
 @pytest.mark.parametrize("offset", range(5))

@@ -32,6 +32,18 @@ def alarms(resources):
     return {name: one["Properties"] for name, one in resources.items() if one["Type"] in ALARM_TYPES}
 
 
+def data(alarm):
+    """The metrics that an alarm's expression reads, by their ids. The expression alone is what it watches."""
+    (expression,) = [one for one in alarm["Metrics"] if "Expression" in one]
+    assert [one for one in alarm["Metrics"] if one["ReturnData"]] == [expression]
+    return {one["Id"]: one["MetricStat"] for one in alarm["Metrics"] if one is not expression}
+
+
+def expression_of(alarm):
+    (expression,) = [one["Expression"] for one in alarm["Metrics"] if "Expression" in one]
+    return expression
+
+
 def policy(resources, name):
     """The statements of a policy, by their Sid."""
     document = properties(resources, name)["PolicyDocument"]
@@ -89,9 +101,9 @@ def test_recipe_has_other_names_threshold_and_period_when_asked():
     assert recipe["FilterName"] == "Second"
     (metric,) = recipe["MetricTransformations"]
     assert (metric["MetricNamespace"], metric["MetricName"]) == ("Other", "Count")
-    for name in ("RecipeAlarm", "RecipeCounted"):
-        watching = properties(resources, name)
-        assert (watching["Namespace"], watching["MetricName"]) == ("Other", "Count"), name
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Other", "Count")
+    compared = data(properties(resources, "RecipeCounted"))["counted"]["Metric"]
+    assert compared == {"Namespace": "Other", "MetricName": "Count"}
     assert (alarm["AlarmName"], alarm["Threshold"], alarm["Period"]) == ("Root again", "3", "900")
 
 
@@ -309,9 +321,20 @@ def test_one_failure_in_five_minutes_is_an_alarm(name, namespace, metric, dimens
 def test_hours_without_a_record_are_an_alarm():
     alarm = properties(expand(SilenceHours="7")["Resources"], "SilenceAlarm")
 
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Logs", "IncomingLogEvents", "Sum")
-    assert alarm["Dimensions"] == [{"Name": "LogGroupName", "Value": "trail-log-group"}]
-    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, "7")
+    assert expression_of(alarm) == "FILL(records, 0)"
+    assert data(alarm) == {
+        "records": {
+            "Metric": {
+                "Namespace": "AWS/Logs",
+                "MetricName": "IncomingLogEvents",
+                "Dimensions": [{"Name": "LogGroupName", "Value": "trail-log-group"}],
+            },
+            "Stat": "Sum",
+            "Period": 3600,
+        }
+    }
+    assert alarm["EvaluationPeriods"] == "7"
+    assert "DatapointsToAlarm" not in alarm
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
 
 
@@ -323,23 +346,25 @@ def test_missing_data_is_breaching_for_silence_and_nowhere_else(default):
     assert set(treated.values()) == {"notBreaching"}
 
 
-def seconds(alarm, period=None):
+def seconds(alarm):
     """How long an alarm remembers one data point."""
-    assert alarm["DatapointsToAlarm"] == 1
-    return alarm["EvaluationPeriods"] * (period or alarm["Period"])
+    assert (alarm["DatapointsToAlarm"], alarm["Threshold"]) == (1, 1)
+    (period,) = {one["Period"] for one in data(alarm).values()}
+    return alarm["EvaluationPeriods"] * period
 
 
 def test_recipe_without_a_report_is_an_alarm_and_no_true_root_use_is(default):
     composite = properties(default, "NotReportedAlarm")
     counted, reported = properties(default, "RecipeCounted"), properties(default, "FunctionReported")
-    metrics = {one["Id"]: one for one in reported["Metrics"]}
 
     assert composite["AlarmRule"] == 'ALARM("<RecipeCounted>")'
     assert composite["ActionsSuppressor"] == "<FunctionReported>"
-    assert metrics["reported"]["Expression"] == "matched + duplicate"
-    assert [name for name, one in metrics.items() if one["ReturnData"]] == ["reported"]
+    assert expression_of(counted) == "FILL(counted, 0)"
+    assert data(counted)["counted"]["Stat"] == "Sum"
+    assert expression_of(reported) == "FILL(matched, 0) + FILL(duplicate, 0)"
     for name, metric in (("matched", "Matched"), ("duplicate", "Duplicate")):
-        assert metrics[name]["MetricStat"]["Metric"] == {
+        assert data(reported)[name]["Stat"] == "Sum"
+        assert data(reported)[name]["Metric"] == {
             "Namespace": "RootUsageAlert",
             "MetricName": metric,
             "Dimensions": [{"Name": "FunctionName", "Value": "<AlertFunction>"}],
@@ -349,8 +374,7 @@ def test_recipe_without_a_report_is_an_alarm_and_no_true_root_use_is(default):
     assert wait >= 10 * 60
     # The count must outlive the wait, or the alarm is over before it speaks; the report must outlive
     # the count, or it speaks when the report is forgotten.
-    report = seconds(reported, metrics["matched"]["MetricStat"]["Period"])
-    assert wait < seconds(counted) < report
+    assert wait < seconds(counted) < seconds(reported)
     assert composite["ActionsSuppressorExtensionPeriod"] >= wait
 
 
@@ -538,7 +562,7 @@ def test_everything_a_person_fills_in_or_reads_is_described():
             assert len(entry["Description"]) > 20, name
 
 
-def test_every_parameter_and_mapping_is_used():
+def test_every_parameter_is_used():
     template = source()
     text = json.dumps([template[part] for part in ("Conditions", "Resources", "Outputs")])
     for name in template["Parameters"]:
