@@ -64,7 +64,9 @@ events: ## Make the raw Lambda events from events/source
 cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
 	$(PYTHON) cis_alarms.py
 
-bench: ## Measure how long a pattern takes on a record
+bench: ## Measure what the function costs, against its goals. BENCH_SHORT=1 only shows that it works
+	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
+	cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
 
 fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language; needs a nightly Rust. FUZZ_SECONDS=600 for each target
