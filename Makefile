@@ -17,6 +17,7 @@ CARGO_FLAGS := --locked
 WITH_TOOLS := PATH="$(CURDIR)/.venv/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 
 DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.json events/burst-40.json
+DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-e2e check check-rust check-template check-events check-cis-alarms check-deps
@@ -26,7 +27,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Show the alerts for three events, without AWS
-	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run $(DEMO_EVENTS)
+	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run \
+		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
 test: test-rust test-e2e ## Run all tests
 

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use thiserror::Error;
@@ -9,6 +12,7 @@ use thiserror::Error;
 use crate::alert::TrustedNetwork;
 use crate::batch::DEFAULT_MAX_BYTES;
 use crate::email::{Language, Style};
+use crate::history::Reach;
 use crate::rule::{Rule, RuleError, RuleSet};
 
 /// What an operator can set.
@@ -21,6 +25,8 @@ pub struct Config {
     /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, and the name that
     /// Lambda gives the function.
     pub style: Style,
+    /// `HISTORY_MINUTES` and `HISTORY_TIMEOUT_MS`; `None` where nothing is looked up.
+    pub history: Option<Reach>,
     /// `MAX_BATCH_BYTES`: the most bytes a payload may inflate to.
     pub max_batch_bytes: usize,
 }
@@ -151,13 +157,15 @@ fn networks(value: &str) -> Result<Vec<TrustedNetwork>, String> {
     value.split(',').map(TrustedNetwork::parse).collect()
 }
 
-fn batch_bytes(value: &str) -> Result<usize, String> {
-    const ALLOWED: std::ops::RangeInclusive<usize> = (1 << 20)..=(1 << 30);
-    value
-        .parse()
-        .ok()
-        .filter(|bytes| ALLOWED.contains(bytes))
-        .ok_or_else(|| format!("expected a number of bytes from {} to {}", ALLOWED.start(), ALLOWED.end()))
+/// A whole number of `unit` within a range.
+fn number<T: FromStr + PartialOrd + fmt::Display>(
+    unit: &str,
+    allowed: RangeInclusive<T>,
+) -> impl FnOnce(&str) -> Result<T, String> {
+    move |value| {
+        let number = value.parse().ok().filter(|number| allowed.contains(number));
+        number.ok_or_else(|| format!("expected a number of {unit} from {} to {}", allowed.start(), allowed.end()))
+    }
 }
 
 /// An error and everything that caused it, for a reader.
@@ -202,13 +210,18 @@ impl Config {
             mask_access_keys: read.parse("MASK_ACCESS_KEYS", boolean).unwrap_or(true),
             function: read.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("root-usage").to_owned(),
         };
-        let max_batch_bytes = read.parse("MAX_BATCH_BYTES", batch_bytes).unwrap_or(DEFAULT_MAX_BYTES);
+        let max_batch_bytes =
+            read.parse("MAX_BATCH_BYTES", number("bytes", (1 << 20)..=(1 << 30))).unwrap_or(DEFAULT_MAX_BYTES);
+        let minutes = read.parse("HISTORY_MINUTES", number("minutes", 0..=1440)).unwrap_or(60);
+        // More than this would not leave the time that publishing may need.
+        let timeout = read.parse("HISTORY_TIMEOUT_MS", number("milliseconds", 100..=8000)).unwrap_or(3000);
+        let history = (minutes > 0).then_some(Reach { minutes, timeout: Duration::from_millis(timeout) });
         if rules.is_empty() && read.problems.is_empty() {
             let expected = "expected at least one rule or set, for example root-usage or cis".to_owned();
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
         }
         if read.problems.is_empty() {
-            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, max_batch_bytes })
+            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, history, max_batch_bytes })
         } else {
             Err(ConfigError { problems: read.problems })
         }

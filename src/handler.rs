@@ -2,16 +2,19 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::alert::{Alert, Match, Origin, Unreadable};
 use crate::batch::{Batch, BatchError, Inflated, LogEvent};
 use crate::config::{Config, chain};
 use crate::email::Message;
+use crate::history::{History, Tally, relate};
 use crate::json::Json;
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::record::Record;
@@ -19,6 +22,9 @@ use crate::rule::{Rule, RuleSet};
 
 /// How many mailed records are remembered, so that a repeated one is not mailed again.
 const MAILED_MAX: usize = 4096;
+
+/// What publishing may need of an invocation's time, and what is left of it afterwards.
+const PUBLISHING: Duration = Duration::from_secs(20);
 
 /// What one invocation did. Every log event is counted in exactly one of the first four.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -33,6 +39,8 @@ pub struct Report {
     pub unreadable: usize,
     /// Bytes that the payload inflated to.
     pub inflated_bytes: usize,
+    /// Look-ups in the event history that failed.
+    pub history_failures: usize,
     /// Mails published.
     pub mails: usize,
     /// The name of the alert, if there was one.
@@ -62,6 +70,7 @@ impl Report {
         self.duplicate += other.duplicate;
         self.unreadable += other.unreadable;
         self.inflated_bytes += other.inflated_bytes;
+        self.history_failures += other.history_failures;
         self.mails += other.mails;
     }
 }
@@ -84,9 +93,10 @@ impl<E: std::error::Error + 'static> HandlerError<E> {
 }
 
 /// The pipeline, with what it remembers from one invocation to the next.
-pub struct Handler<N> {
+pub struct Handler<N, H> {
     config: Config,
     notify: N,
+    history: H,
     mailed: Mutex<Mailed>,
 }
 
@@ -123,10 +133,10 @@ struct Found {
     keys: Vec<Key>,
 }
 
-impl<N: Notify> Handler<N> {
+impl<N: Notify, H: History> Handler<N, H> {
     /// The pipeline with this configuration.
-    pub fn new(config: Config, notify: N) -> Self {
-        Self { config, notify, mailed: Mutex::default() }
+    pub fn new(config: Config, notify: N, history: H) -> Self {
+        Self { config, notify, history, mailed: Mutex::default() }
     }
 
     /// Where messages go.
@@ -134,13 +144,13 @@ impl<N: Notify> Handler<N> {
         &self.notify
     }
 
-    /// Handles one event, as it arrives, and writes one line of log about it.
+    /// Handles one event, as it arrives, within the time that is left, and writes one line of log about it.
     ///
     /// # Errors
     ///
     /// [`HandlerError`] if the event can't be read or the mail can't be sent.
-    pub async fn handle(&self, event: &str) -> Result<Report, HandlerError<N::Error>> {
-        let result = self.run(event).await;
+    pub async fn handle(&self, event: &str, time_left: Duration) -> Result<Report, HandlerError<N::Error>> {
+        let result = self.run(event, time_left).await;
         match &result {
             Ok(report) => tracing::info!(
                 ignored = report.ignored,
@@ -148,6 +158,7 @@ impl<N: Notify> Handler<N> {
                 duplicate = report.duplicate,
                 unreadable = report.unreadable,
                 inflated_bytes = report.inflated_bytes,
+                history_failures = report.history_failures,
                 mails = report.mails,
                 alert_id = report.alert_id,
                 message_id = report.message_id,
@@ -158,7 +169,8 @@ impl<N: Notify> Handler<N> {
         result
     }
 
-    async fn run(&self, event: &str) -> Result<Report, HandlerError<N::Error>> {
+    async fn run(&self, event: &str, time_left: Duration) -> Result<Report, HandlerError<N::Error>> {
+        let started = Instant::now();
         let inflated = Inflated::from_event(event, self.config.max_batch_bytes)?;
         let mut batch = inflated.batch();
         // What could be read is mailed first; the rest will be unreadable for ever.
@@ -175,7 +187,8 @@ impl<N: Notify> Handler<N> {
             log_group: batch.data.log_group.clone(),
             log_stream: batch.data.log_stream.clone(),
         };
-        let Some(alert) = Alert::new(origin, found.matches, found.unreadable) else { return end(report) };
+        let Some(mut alert) = Alert::new(origin, found.matches, found.unreadable) else { return end(report) };
+        report.history_failures = self.relate(&mut alert, started, time_left).await.failures;
         let receipt = self.publish(&alert).await?;
         // Only what was mailed is remembered: what was not must be found again when Lambda retries.
         self.mailed.lock().unwrap_or_else(PoisonError::into_inner).remember(found.keys);
@@ -183,6 +196,13 @@ impl<N: Notify> Handler<N> {
         report.alert_id = Some(alert.id.to_string());
         report.message_id = Some(receipt.message_id);
         end(report)
+    }
+
+    /// Looks up what else the alert's actors did, as far as there is time for it.
+    async fn relate(&self, alert: &mut Alert, started: Instant, time_left: Duration) -> Tally {
+        let Some(reach) = self.config.history else { return Tally::default() };
+        let last = started + time_left.saturating_sub(PUBLISHING);
+        relate(&self.history, alert, reach, last.min(Instant::now() + reach.timeout)).await
     }
 
     /// Publishes an alert; if this message will never be taken, once more in a form that is sure to be.

@@ -2,13 +2,13 @@
 //! whether it worked.
 //!
 //! ```text
-//! awslogs.data ──batch──▶ log events ──record──▶ Record ──rule──▶ Match ──alert──▶ Alert
-//!  (base64, gzip)                                                                    │
-//!                                     Report ◀──handler── Receipt ◀──notify── Message ◀──email
+//! awslogs.data ──batch──▶ log events ──record──▶ Record ──rule──▶ Match ──alert──▶ Alert ──history──▶ Alert + Related
+//!  (base64, gzip)                                                                 (best effort, LookupEvents) │
+//!                                                   Report ◀──handler── Receipt ◀──notify── Message ◀──email──┘
 //! ```
 //!
-//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`severity`], [`rule`], [`alert`] and
-//! [`email`] are pure: no I/O, no clock, no environment. [`notify`] does I/O. [`handler`] puts the pipeline together and
+//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`region`], [`severity`], [`rule`],
+//! [`alert`] and [`email`] are pure: no I/O, no clock, no environment. [`history`] and [`notify`] do I/O. [`handler`] puts the pipeline together and
 //! is the only module that knows them all.
 //!
 //! The promise: every record that reaches the function and matches a rule reaches the topic at least once, or the
@@ -20,9 +20,11 @@ pub mod batch;
 pub mod config;
 pub mod email;
 pub mod handler;
+pub mod history;
 pub mod json;
 pub mod notify;
 pub mod pattern;
 pub mod record;
+pub mod region;
 pub mod rule;
 pub mod severity;

@@ -1,10 +1,12 @@
 //! The Lambda function behind a CloudWatch Logs subscription.
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
 use root_usage_alert::config::Config;
 use root_usage_alert::handler::Handler;
+use root_usage_alert::history::CloudTrail;
 use root_usage_alert::notify::Sns;
 use serde_json::value::RawValue;
 
@@ -20,9 +22,10 @@ async fn main() -> ExitCode {
         }
     };
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-    let handler = &Handler::new(config, Sns::new(topic));
+    let handler = &Handler::new(config, Sns::new(topic), CloudTrail::default());
     let function = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let result = handler.handle(event.payload.get()).await;
+        let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let result = handler.handle(event.payload.get(), time_left).await;
         result.map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.chain() })
     });
     match lambda_runtime::run(function).await {

@@ -1,6 +1,7 @@
 //! What matched in one batch, as one alert: grouped by who did it, the gravest first.
 
 mod consequence;
+mod related;
 mod signal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use consequence::{Category, Known, is_own_key, known};
+pub use related::{Activity, EARLIER_DAYS, Earlier, Gap, Related, Seen, Why, activity, is_activity};
 pub use signal::{Signal, TrustedNetwork, signals};
 
 use crate::record::{Outcome, Record};
@@ -113,6 +115,8 @@ pub struct Actor {
     pub identity: Identity,
     /// What they did, the gravest first. Never empty.
     pub actions: Vec<Action>,
+    /// What else they did, where that was looked up.
+    pub related: Option<Related>,
 }
 
 /// One thing that was done.
@@ -343,7 +347,7 @@ fn group(matches: Vec<Match>) -> Vec<Actor> {
     let actor = |group: Group| {
         let mut actions: Vec<Action> = group.matches.into_iter().map(Action::new).collect();
         actions.sort_by_cached_key(Action::gravity);
-        Actor { identity: group.identity, actions }
+        Actor { identity: group.identity, actions, related: None }
     };
     groups.into_iter().map(actor).collect()
 }

@@ -1,22 +1,6 @@
 //! Links into the AWS console, right for the partition that a Region belongs to.
 
-/// The partition that a Region belongs to, and the console host that goes with it.
-fn console(region: &str) -> String {
-    if region.starts_with("us-gov-") {
-        "console.amazonaws-us-gov.com".to_owned()
-    } else if region.starts_with("cn-") {
-        "console.amazonaws.cn".to_owned()
-    } else {
-        format!("{region}.console.aws.amazon.com")
-    }
-}
-
-/// Whether this can be a Region's name, and so part of a host name.
-fn is_region(text: &str) -> bool {
-    text.len() <= 32
-        && text.contains('-')
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
+use crate::region::{console, is_region};
 
 /// Whether this can be an event id.
 pub(super) fn is_event_id(text: &str) -> bool {

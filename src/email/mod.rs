@@ -1,6 +1,7 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod link;
+mod related;
 mod sanitize;
 mod step;
 mod subject;

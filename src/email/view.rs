@@ -7,6 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::related::History;
 use super::sanitize::mask_access_keys;
 use super::step::{Step, needs_key_deleted, steps};
 use super::{Budget, Clean, Style, link};
@@ -23,7 +24,7 @@ const LONG_TEXT: usize = 160;
 const SHORT_TEXT: usize = 80;
 
 /// The most addresses, keys, … listed in one line.
-const LIST_MAX: usize = 6;
+pub(super) const LIST_MAX: usize = 6;
 
 /// An alert, ready to be put into words.
 #[derive(Serialize)]
@@ -103,6 +104,7 @@ pub(super) struct Section {
     #[serde(rename = "actionsLeftOut")]
     pub lines_left_out: Option<Fold>,
     pub reads: Option<Reads>,
+    pub history: Option<History>,
 }
 
 /// Who acted.
@@ -249,7 +251,7 @@ pub(super) struct List {
 }
 
 impl List {
-    fn new(values: impl IntoIterator<Item = Clean>) -> Self {
+    pub(super) fn new(values: impl IntoIterator<Item = Clean>) -> Self {
         let mut shown: Vec<Clean> = values.into_iter().collect();
         let left_out = shown.len().saturating_sub(LIST_MAX);
         shown.truncate(LIST_MAX);
@@ -272,7 +274,11 @@ impl fmt::Display for List {
 }
 
 impl Moment {
-    fn new(at: Timestamp, style: &Style) -> Self {
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    pub(super) fn new(at: Timestamp, style: &Style) -> Self {
         let local = style.time_zone.as_ref().map(|zone| {
             let name = zone.iana_name().unwrap_or_default();
             format!("{} {name}", at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S"))
@@ -369,6 +375,11 @@ impl View {
         }
     }
 
+    /// Whether the event history was to be looked up for anyone.
+    pub(super) fn has_history(&self) -> bool {
+        self.actors.iter().any(|actor| actor.history.is_some())
+    }
+
     /// Whether the mail needs more than the facts of its first action.
     pub(super) fn has_more(&self) -> bool {
         self.matched > 1
@@ -401,17 +412,7 @@ impl Section {
         };
         let (reads, serious): (Vec<&Action>, Vec<&Action>) =
             actor.actions.iter().partition(|action| action.category == Category::Read);
-        let mut groups: Vec<Vec<&Action>> = Vec::new();
-        for action in serious {
-            match groups.iter_mut().find(|group| same(group[0], action, style)) {
-                Some(group) => group.push(action),
-                None => groups.push(vec![action]),
-            }
-        }
-        // The gravest stay, in order of time.
-        let rest: Vec<&Action> = groups.get(budget.lines..).unwrap_or_default().concat();
-        groups.truncate(budget.lines);
-        groups.sort_by_key(|group| group.iter().filter_map(|action| action.record.event_time()).min());
+        let (lines, lines_left_out) = fold_lines(&serious, style, budget);
         let key = |key: &str| Clean::access_key(key, style.mask_access_keys);
         Self {
             who,
@@ -423,11 +424,40 @@ impl Section {
             keys: List::new(actor.each(Record::access_key_id).into_iter().map(key)),
             span: Span::of(actor.actions.iter(), style),
             actions: actor.actions.len(),
-            lines: groups.iter().map(|group| Line::new(group, style, budget)).collect(),
-            lines_left_out: (!rest.is_empty()).then(|| Fold::new(&rest, style, budget)),
+            lines,
+            lines_left_out,
             reads: Reads::new(&reads, style, budget),
+            history: actor.related.as_ref().map(|related| History::new(related, actor, style, budget)),
         }
     }
+}
+
+/// Actions, the gravest first, as lines in order of time: equal ones as one line, and what is left out counted.
+pub(super) fn fold_lines(actions: &[&Action], style: &Style, budget: &Budget) -> (Vec<Line>, Option<Fold>) {
+    let mut groups: Vec<Vec<&Action>> = Vec::new();
+    for action in actions {
+        match groups.iter_mut().find(|group| same(group[0], action, style)) {
+            Some(group) => group.push(action),
+            None => groups.push(vec![action]),
+        }
+    }
+    let rest: Vec<&Action> = groups.get(budget.lines..).unwrap_or_default().concat();
+    groups.truncate(budget.lines);
+    groups.sort_by_key(|group| group.iter().filter_map(|action| action.record.event_time()).min());
+    let lines = groups.iter().map(|group| Line::new(group, style, budget)).collect();
+    (lines, (!rest.is_empty()).then(|| Fold::new(&rest, style, budget)))
+}
+
+/// How many actions there are of each service, the most first.
+pub(super) fn by_count<'a>(actions: impl Iterator<Item = &'a Action>, budget: &Budget) -> Vec<(Clean, usize)> {
+    let mut by_service: BTreeMap<Clean, usize> = BTreeMap::new();
+    for action in actions {
+        *by_service.entry(Clean::name(action.record.service().unwrap_or("?"))).or_default() += 1;
+    }
+    let mut by_service: Vec<_> = by_service.into_iter().collect();
+    by_service.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    by_service.truncate(budget.lines.max(LIST_MAX));
+    by_service
 }
 
 /// Whether two actions read the same in the mail, but for their time.
@@ -519,14 +549,8 @@ impl Line {
 }
 
 impl Reads {
-    fn new(reads: &[&Action], style: &Style, budget: &Budget) -> Option<Self> {
-        let mut by_service: BTreeMap<Clean, usize> = BTreeMap::new();
-        for action in reads {
-            *by_service.entry(Clean::name(action.record.service().unwrap_or("?"))).or_default() += 1;
-        }
-        let mut by_service: Vec<_> = by_service.into_iter().collect();
-        by_service.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        by_service.truncate(budget.lines.max(LIST_MAX));
+    pub(super) fn new(reads: &[&Action], style: &Style, budget: &Budget) -> Option<Self> {
+        let by_service = by_count(reads.iter().copied(), budget);
         let not_succeeded = reads.iter().filter(|action| action.record.outcome() != Outcome::Succeeded).count();
         (!reads.is_empty()).then(|| Self { fold: Fold::new(reads, style, budget), by_service, not_succeeded })
     }

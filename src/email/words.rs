@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::Language;
+use super::related::{Before, History, Reason};
 use super::step::Step;
 use super::view::{Because, View, Who};
 use crate::alert::{Category, Credential, Signal};
