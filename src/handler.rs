@@ -172,13 +172,13 @@ impl<N: Notify, H: History> Handler<N, H> {
     async fn run(&self, event: &str, time_left: Duration) -> Result<Report, HandlerError<N::Error>> {
         let started = Instant::now();
         let inflated = Inflated::from_event(event, self.config.max_batch_bytes)?;
-        let mut batch = inflated.batch();
+        let mut batch = inflated.batch(|event| self.config.rules.may_match(event));
         // What could be read is mailed first; the rest will be unreadable for ever.
         let fault = batch.fault.take();
         let end = |report| fault.map_or(Ok(report), |fault| Err(HandlerError::Batch(fault)));
         let mut report = Report { inflated_bytes: inflated.len(), ..Report::default() };
         if batch.is_control_message() {
-            report.ignored = batch.log_events.len();
+            report.ignored = batch.others + batch.log_events.len();
             return end(report);
         }
         let found = self.find(&batch, &mut report);
@@ -218,8 +218,9 @@ impl<N: Notify, H: History> Handler<N, H> {
         self.notify.publish(&Message::plain(alert)).await.map_err(HandlerError::Notify)
     }
 
-    /// Reads what may match and counts every log event.
+    /// Reads what may match, and counts every log event.
     fn find(&self, batch: &Batch<'_>, report: &mut Report) -> Found {
+        report.ignored = batch.others;
         let mut found = Found::default();
         let mut seen = HashSet::new();
         let mailed = self.mailed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,10 +255,6 @@ enum Reading {
 }
 
 fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
-    let raw = event.text();
-    if !rules.may_match(&raw) {
-        return Reading::Ignored;
-    }
     let unreadable = |text: &str, id: String, time: Option<Timestamp>, reason: String| {
         let rules = rules.mentioned(text);
         if rules.is_empty() {
@@ -268,7 +265,7 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     };
     let entry = match event.entry() {
         Ok(entry) => entry,
-        Err(error) => return unreadable(&raw, String::new(), None, format!("not a log event: {error}")),
+        Err(error) => return unreadable(&event.text(), String::new(), None, format!("not a log event: {error}")),
     };
     let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
     match Json::parse(&entry.message) {

@@ -24,6 +24,7 @@ pub mod history;
 pub mod json;
 pub mod notify;
 pub mod pattern;
+mod prefilter;
 pub mod record;
 pub mod region;
 pub mod rule;
