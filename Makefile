@@ -82,7 +82,9 @@ cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, f
 cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
 	.venv/tools/bin/python docs/cost.py
 
-bench: ## Measure how long a pattern takes on a record
+bench: ## Measure what the function costs, against its goals. BENCH_SHORT=1 only shows that it works
+	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
+	cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
 
 fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language; needs a nightly Rust. FUZZ_SECONDS=600 for each target

@@ -277,10 +277,10 @@ impl<N: Notify, H: History> Handler<N, H> {
                 return Err(fault.into());
             }
         };
-        let mut batch = inflated.batch();
+        let mut batch = inflated.batch(|event| self.config.rules.may_match(event));
         report.inflated_bytes = inflated.len();
         if batch.is_control_message() {
-            report.ignored = batch.log_events.len();
+            report.ignored = batch.others + batch.log_events.len();
         } else {
             let found = self.find(&batch, report);
             if let Some(alert) = Alert::new(origin(&batch), found.matches, found.unreadable) {
@@ -446,8 +446,9 @@ impl<N: Notify, H: History> Handler<N, H> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what may match and counts every log event.
+    /// Reads what may match, and counts every log event.
     fn find(&self, batch: &Batch<'_>, report: &mut Report) -> Found {
+        report.ignored = batch.others;
         let mut found = Found::default();
         let mut seen = HashSet::new();
         let memory = self.memory();
@@ -490,7 +491,7 @@ fn damaged(event: &str, inflated_bytes: usize, batch: &Batch<'_>, fault: &BatchE
         reason: chain(fault),
         event_bytes: event.len(),
         inflated_bytes,
-        log_events: batch.log_events.len(),
+        log_events: batch.others + batch.log_events.len(),
         time: Timestamp::now(),
     }
 }
@@ -515,10 +516,6 @@ fn faulty(event: &LogEvent<'_>, rules: &RuleSet, fault: &Fault) -> Unreadable {
 }
 
 fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
-    let raw = event.text();
-    if !rules.may_match(&raw) {
-        return Reading::Ignored;
-    }
     let unreadable = |text: &str, id: String, time: Option<Timestamp>, reason: String| {
         let rules = rules.mentioned(text);
         if rules.is_empty() {
@@ -529,7 +526,7 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     };
     let entry = match event.entry() {
         Ok(entry) => entry,
-        Err(error) => return unreadable(&raw, String::new(), None, format!("not a log event: {error}")),
+        Err(error) => return unreadable(&event.text(), String::new(), None, format!("not a log event: {error}")),
     };
     let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
     match Json::parse(&entry.message) {

@@ -26,6 +26,7 @@ pub mod json;
 pub mod metrics;
 pub mod notify;
 pub mod pattern;
+mod prefilter;
 pub mod record;
 pub mod region;
 pub mod rule;

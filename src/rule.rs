@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::pattern::{Lint, Pattern, PatternError};
+use crate::batch::LogEvent;
+use crate::pattern::{Lint, Literal, Pattern, PatternError};
+use crate::prefilter::{Fields, Prefilter, hides_text};
 use crate::severity::Severity;
 
 /// The rules that ship with the crate, and the only place where their patterns stand.
@@ -125,12 +127,14 @@ impl Rule {
     }
 }
 
-/// The rules in force, and the texts that none of them can match without.
+/// The rules in force, and the search for what none of them can match without.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     /// `None` if some rule can match without any text that is known beforehand.
-    literals: Option<Vec<String>>,
+    prefilter: Option<Prefilter>,
+    /// The same for each rule.
+    prefilters: Vec<Option<Prefilter>>,
 }
 
 impl RuleSet {
@@ -139,9 +143,12 @@ impl RuleSet {
     pub fn new(rules: Vec<Rule>) -> Self {
         let mut ids = BTreeSet::new();
         let rules: Vec<_> = rules.into_iter().filter(|rule| ids.insert(rule.id.clone())).map(Arc::new).collect();
-        let literals: Option<Vec<Vec<String>>> = rules.iter().map(|rule| rule.pattern.literals()).collect();
-        let literals = literals.map(|sets| sets.concat().into_iter().collect::<BTreeSet<_>>().into_iter().collect());
-        Self { rules, literals }
+        let literals: Vec<_> = rules.iter().map(|rule| rule.pattern.literals()).collect();
+        let fields = Fields::of(literals.iter().flatten().flatten());
+        let all: Option<Vec<_>> = literals.iter().cloned().collect();
+        let prefilter = all.map(|sets| Prefilter::new(&sets.concat(), &fields));
+        let own = |literals: &Option<Vec<Literal>>| literals.as_ref().map(|own| Prefilter::new(own, &fields));
+        Self { rules, prefilter, prefilters: literals.iter().map(own).collect() }
     }
 
     /// The rules.
@@ -150,29 +157,26 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Whether a rule could match the record inside this raw JSON text. It may say yes too often, never no too often:
-    /// a character may be written as `\u0052`, in the record or in the batch around it.
+    /// Whether a rule could match the record inside this log event, or could be [mentioned](Self::mentioned) by it. It
+    /// may say yes too often, never no too often: a character may be written as `\u0052`, in the record or in the batch
+    /// around it.
     #[must_use]
-    pub fn may_match(&self, raw: &str) -> bool {
-        raw.contains("\\u") || self.mentions(raw)
+    pub fn may_match(&self, event: &LogEvent<'_>) -> bool {
+        let may_hold = |prefilter: &Prefilter| prefilter.may_hold(event.raw());
+        self.prefilter.as_ref().is_none_or(may_hold) || (event.is_escaped() && hides_text(event.raw()))
     }
 
-    /// Whether this text, which is no JSON object, holds one of the texts that a match can't be without, written out or
-    /// as `\u0052`. It may be a record that was cut off or damaged.
-    #[must_use]
-    pub fn mentions(&self, text: &str) -> bool {
-        let Some(literals) = &self.literals else { return true };
-        let holds = |text: &str| literals.iter().any(|literal| text.contains(literal));
-        holds(text) || (text.contains("\\u") && holds(&unescaped(text)))
-    }
-
-    /// The rules that a text could match which is no JSON object, as [`mentions`](Self::mentions) has it.
+    /// The rules that a text could match which is no JSON object: it may be a record that was cut off or damaged. Each
+    /// such rule finds in it a text that it can't match without, written out or as `\u0052`.
     #[must_use]
     pub fn mentioned(&self, text: &str) -> Vec<Arc<Rule>> {
-        let mentioned = |rule: &&Arc<Rule>| {
-            rule.pattern.literals().is_none_or(|literals| literals.iter().any(|literal| text.contains(literal)))
+        let plain = text.contains("\\u").then(|| unescaped(text));
+        let holds = |prefilter: &Prefilter| {
+            prefilter.holds(text.as_bytes()) || plain.as_ref().is_some_and(|text| prefilter.holds(text.as_bytes()))
         };
-        self.rules.iter().filter(mentioned).cloned().collect()
+        let rules = self.rules.iter().zip(&self.prefilters);
+        let mentioned = rules.filter(|(_, prefilter)| prefilter.as_ref().is_none_or(holds));
+        mentioned.map(|(rule, _)| Arc::clone(rule)).collect()
     }
 
     /// The warnings about the operator's own pattern: it is valid, and may yet not say what was meant.
@@ -237,11 +241,7 @@ mod tests {
 
     #[test]
     fn no_shipped_rule_needs_every_record_parsed() {
-        assert_eq!(
-            RuleSet::new(Rule::named("root-usage").unwrap()).literals.as_deref(),
-            Some(&["Root".to_owned()][..])
-        );
-        assert!(RuleSet::new(Rule::shipped()).literals.is_some());
+        assert!(RuleSet::new(Rule::shipped()).prefilter.is_some());
     }
 
     #[test]
@@ -255,18 +255,27 @@ mod tests {
 
     #[test]
     fn a_literal_is_found_however_it_is_written() {
-        let set = RuleSet::new(Rule::named("root-usage").unwrap());
-        for (text, held) in [
-            ("Root", true),
-            ("\\u0052oot", true),
-            ("{\"type\":\"R\\u006fo\\u0074", true),
-            ("C:\\users\\Roo", false),
-            ("\\u00", false),
-            ("\\ud800 \\u00é", false),
-            ("", false),
+        let root = RuleSet::new(Rule::named("root-usage").unwrap());
+        let all = RuleSet::new(Rule::shipped());
+        for (text, mentioned, among_all) in [
+            ("Root", 1, 2),
+            ("\\u0052oot", 1, 2),
+            ("{\"type\":\"R\\u006fo\\u0074", 1, 2),
+            ("C:\\users\\Roo", 0, 0),
+            ("\\u00", 0, 0),
+            ("\\ud800 \\u00é", 0, 0),
+            ("", 0, 0),
+            ("{\"eventName\":\"DeleteTrail\",", 0, 1),
+            ("{\"eventName\" : \"DeleteTrail\",", 0, 1),
+            ("{\"eventName\": \"DescribeTrails\",", 0, 0),
+            ("{\"eventName\" \"DescribeTrails\",", 0, 14),
+            ("{\"eventName\":\"DescribeTrails\",", 0, 0),
+            ("{\"eventName\":\"DeleteTra", 0, 1),
+            ("{\"eventNam\\u0065\":\"DeleteTrail\"", 0, 1),
+            ("DeleteTrail", 0, 0),
         ] {
-            assert_eq!(set.mentions(text), held, "{text}");
-            assert!(!held || set.may_match(text), "{text}");
+            assert_eq!(root.mentioned(text).len(), mentioned, "{text}");
+            assert_eq!(all.mentioned(text).len(), among_all, "{text}");
         }
     }
 

@@ -43,7 +43,7 @@ fn events_decode_as_the_yardstick_decodes_them() {
     for text in files.map(|path| fs::read_to_string(path).unwrap()).chain([event(&gzip(DOCUMENT))]) {
         let yardstick: LogsEvent = serde_json::from_str(&text).unwrap();
         let inflated = decode(&text).unwrap();
-        let batch = inflated.batch();
+        let batch = inflated.batch(|_| true);
         let mut data = batch.data;
         data.log_events = batch.log_events.iter().map(|event| event.entry().unwrap()).collect();
         assert_eq!(data, yardstick.aws_logs.data);
@@ -56,7 +56,7 @@ fn events_decode_as_the_yardstick_decodes_them() {
 fn every_gzip_member_is_read() {
     let (first, second) = DOCUMENT.split_at(100);
     let members = [gzip(first), gzip(""), gzip(second)].concat();
-    assert_eq!(decode(&event(&members)).unwrap().batch().log_events.len(), 2);
+    assert_eq!(decode(&event(&members)).unwrap().batch(|_| true).log_events.len(), 2);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn base64_without_padding_is_read() {
     for length in 0..3 {
         let compressed = gzip(format!("{DOCUMENT}{}", " ".repeat(length)));
         let text = format!(r#"{{"awslogs":{{"data":"{}"}}}}"#, STANDARD_NO_PAD.encode(compressed));
-        assert_eq!(decode(&text).unwrap().batch().log_events.len(), 2);
+        assert_eq!(decode(&text).unwrap().batch(|_| true).log_events.len(), 2);
     }
 }
 
@@ -84,7 +84,7 @@ fn one_odd_log_event_does_not_cost_the_others() {
     let good = r#"{"id":7,"timestamp":"x","message":"kept","extractedFields":{"message":"no"}}"#;
     let document = format!(r#"{{"messageType":null,"logEvents":[{},{good}]}}"#, odd.join(","));
     let inflated = decode(&event(&gzip(document))).unwrap();
-    let batch = inflated.batch();
+    let batch = inflated.batch(|_| true);
     assert_eq!(batch.log_events.len(), odd.len() + 1);
     let read: Vec<_> = batch.log_events.iter().filter_map(|event| event.entry().ok()).collect();
     assert_eq!(read.iter().map(|entry| entry.message.as_str()).collect::<Vec<_>>(), ["kept"]);
@@ -96,7 +96,7 @@ fn a_byte_that_is_no_utf_8_costs_one_character() {
     let place = DOCUMENT.find("one").unwrap();
     document[place] = 0xff;
     let inflated = decode(&event(&gzip(document))).unwrap();
-    assert_eq!(inflated.batch().log_events[0].entry().unwrap().message, "\u{fffd}ne");
+    assert_eq!(inflated.batch(|_| true).log_events[0].entry().unwrap().message, "\u{fffd}ne");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_is_not_whole_is_read_up_to_the_fault() {
     ];
     for (name, text, expected, fault) in rows {
         let inflated = decode(&text).unwrap_or_else(|error| panic!("{name}: {}", chain(&error)));
-        let batch = inflated.batch();
+        let batch = inflated.batch(|_| true);
         let ids: Vec<u32> = batch.log_events.iter().map(|event| event.entry().unwrap().id.parse().unwrap()).collect();
         assert!(expected.contains(&ids.len()), "{name}: {}", ids.len());
         assert!(ids.iter().zip(1..).all(|(id, number)| *id == number), "{name}");
@@ -188,8 +188,8 @@ fn what_is_not_whole_is_read_up_to_the_fault() {
         assert_eq!(inflated.fault().is_some(), inflating, "{name}");
     }
     let large = Inflated::from_event(&base64, half).unwrap();
-    assert_eq!((large.len(), large.batch().log_events.len()), (half, 199));
-    assert!(matches!(large.batch().fault, Some(BatchError::TooLarge { limit }) if limit == half));
+    assert_eq!((large.len(), large.batch(|_| true).log_events.len()), (half, 199));
+    assert!(matches!(large.batch(|_| true).fault, Some(BatchError::TooLarge { limit }) if limit == half));
 }
 
 #[test]
@@ -209,13 +209,13 @@ fn what_is_no_document_has_no_log_events() {
         "[{\"logEvents\":[1]}]",
     ] {
         let inflated = decode(&event(&gzip(text))).unwrap();
-        let batch = inflated.batch();
+        let batch = inflated.batch(|_| true);
         assert!(batch.log_events.is_empty(), "{text}");
         assert!(matches!(batch.fault, Some(BatchError::Document { .. })), "{text}");
     }
     for text in ["{}", r#" { "logEvents" : [ ] , "owner" : 7 } "#] {
         let inflated = decode(&event(&gzip(text))).unwrap();
-        let batch = inflated.batch();
+        let batch = inflated.batch(|_| true);
         assert!(batch.log_events.is_empty() && batch.fault.is_none() && batch.data.owner.is_empty(), "{text}");
     }
 }

@@ -162,7 +162,7 @@ proptest! {
         (pattern, message) in prop_oneof![(pattern(), json()).prop_map(|(p, event)| (p, event.to_string())), likely_match()]
     ) {
         if pattern.matches_text(&message) && let Some(literals) = pattern.literals() {
-            prop_assert!(literals.iter().any(|literal| message.contains(literal)), "{pattern} {literals:?} {message}");
+            prop_assert!(literals.iter().any(|literal| message.contains(&literal.text)), "{pattern} {literals:?} {message}");
         }
     }
 
@@ -247,7 +247,7 @@ fn literals_of_the_shipped_rule_and_others() {
     ] {
         let literals = Pattern::parse(pattern).unwrap().literals();
         assert_eq!(
-            literals.as_deref().map(|all| all.iter().map(String::as_str).collect()),
+            literals.as_deref().map(|all| all.iter().map(|literal| literal.text.as_str()).collect()),
             expected.map(<[_]>::to_vec),
             "{pattern}"
         );

@@ -2,11 +2,14 @@
 //!
 //! A value is skipped by its quotes and brackets alone. On a well-formed document that finds its end; whether a log
 //! event is well-formed is seen when somebody reads it.
+//!
+//! Nearly all bytes are those of messages, and each of them has hundreds of escaped quotes. Where log events look as
+//! CloudWatch Logs writes them, those are not looked at one by one: see [`Scanner::usual`].
 
 use std::borrow::Cow;
 
 use aws_lambda_events::event::cloudwatch_logs::LogData;
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
@@ -23,10 +26,28 @@ pub struct SyntaxError {
 }
 
 /// Everything up to the end, or up to the first fault.
-pub(super) fn read(text: &[u8]) -> (Batch<'_>, Option<SyntaxError>) {
-    let mut batch = Batch { data: LogData::default(), log_events: Vec::new(), fault: None };
-    let fault = Scanner { text, at: 0 }.document(&mut batch).err();
-    (batch, fault)
+pub(super) fn read<'a>(text: &'a [u8], wanted: impl FnMut(&LogEvent<'a>) -> bool) -> (Batch<'a>, Option<SyntaxError>) {
+    let mut log_events = LogEvents { wanted, found: Vec::new(), others: 0 };
+    let mut data = LogData::default();
+    let fault = Scanner { text, at: 0 }.document(&mut data, &mut log_events).err();
+    (Batch { data, log_events: log_events.found, others: log_events.others, fault: None }, fault)
+}
+
+/// Those that are wanted, and how many others there are.
+struct LogEvents<'a, W> {
+    wanted: W,
+    found: Vec<LogEvent<'a>>,
+    others: usize,
+}
+
+impl<'a, W: FnMut(&LogEvent<'a>) -> bool> LogEvents<'a, W> {
+    fn add(&mut self, log_event: LogEvent<'a>) {
+        if (self.wanted)(&log_event) {
+            self.found.push(log_event);
+        } else {
+            self.others += 1;
+        }
+    }
 }
 
 struct Scanner<'a> {
@@ -35,19 +56,23 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn document(&mut self, batch: &mut Batch<'a>) -> Result<(), SyntaxError> {
+    fn document<W: FnMut(&LogEvent<'a>) -> bool>(
+        &mut self,
+        data: &mut LogData,
+        log_events: &mut LogEvents<'a, W>,
+    ) -> Result<(), SyntaxError> {
         self.expect(b'{', "a JSON object")?;
         if !self.takes(b'}') {
             loop {
                 let key = self.name()?;
                 self.expect(b':', "a colon")?;
                 match &*key {
-                    "logEvents" => self.log_events(&mut batch.log_events)?,
-                    "owner" => batch.data.owner = self.field()?,
-                    "logGroup" => batch.data.log_group = self.field()?,
-                    "logStream" => batch.data.log_stream = self.field()?,
-                    "subscriptionFilters" => batch.data.subscription_filters = self.field()?,
-                    "messageType" => batch.data.message_type = self.field()?,
+                    "logEvents" => self.log_events(log_events)?,
+                    "owner" => data.owner = self.field()?,
+                    "logGroup" => data.log_group = self.field()?,
+                    "logStream" => data.log_stream = self.field()?,
+                    "subscriptionFilters" => data.subscription_filters = self.field()?,
+                    "messageType" => data.message_type = self.field()?,
                     _ => drop(self.value()?),
                 }
                 if self.takes(b'}') {
@@ -59,19 +84,49 @@ impl<'a> Scanner<'a> {
         if self.peek().is_some() { Err(self.fault("the end of the document")) } else { Ok(()) }
     }
 
-    fn log_events(&mut self, log_events: &mut Vec<LogEvent<'a>>) -> Result<(), SyntaxError> {
+    fn log_events<W: FnMut(&LogEvent<'a>) -> bool>(
+        &mut self,
+        log_events: &mut LogEvents<'a, W>,
+    ) -> Result<(), SyntaxError> {
         self.expect(b'[', "an array of log events")?;
         if self.takes(b']') {
             return Ok(());
         }
         loop {
+            if let Some(log_event) = self.usual() {
+                log_events.add(log_event);
+                continue;
+            }
             let raw = self.value()?;
-            log_events.push(LogEvent { raw });
+            log_events.add(LogEvent { raw, escaped: memmem::find(raw, b"\\u").is_some() });
             if self.takes(b']') {
                 return Ok(());
             }
             self.expect(b',', "a comma or the array's end")?;
         }
+    }
+
+    /// The log event that begins here, and the comma after it, if both it and the next look as CloudWatch Logs writes
+    /// them: `{"id":"…","timestamp":…,"message":"…"},{"id":"…`.
+    ///
+    /// The message ends at the first quote with no backslash before it, if that begins `"},{"id":"`. A quote inside a
+    /// string has a backslash before it. So, if the message ended earlier, at a quote after an escaped backslash, this
+    /// quote would open another string, and `},{` would be the whole of it; but what follows a string is never `id`.
+    fn usual(&mut self) -> Option<LogEvent<'a>> {
+        const NEXT: &[u8] = b"\"},{\"id\":\"";
+        let start = self.at;
+        let rest = self.text[start..].strip_prefix(b"{\"id\":\"")?;
+        let rest = &rest[memchr2(b'"', b'\\', rest)?..];
+        let rest = rest.strip_prefix(b"\",\"timestamp\":")?;
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let message = rest.get(digits..).filter(|_| digits > 0)?.strip_prefix(b",\"message\":")?;
+        let (length, escaped) = bare_quote(message)?;
+        if !message[length..].starts_with(NEXT) {
+            return None;
+        }
+        let end = self.text.len() - message.len() + length + 2;
+        self.at = end + 1;
+        Some(LogEvent { raw: &self.text[start..end], escaped })
     }
 
     fn fault(&self, expected: &'static str) -> SyntaxError {
@@ -169,4 +224,32 @@ impl<'a> Scanner<'a> {
         self.at = self.text.len();
         Err(self.fault("the end of a text"))
     }
+}
+
+/// How far it is to the first quote with no backslash before it, after that which begins the text, and whether a `\u` is
+/// on the way.
+fn bare_quote(text: &[u8]) -> Option<(usize, bool)> {
+    const BLOCK: usize = 64;
+    let stops = |before: u8, byte: u8| ((byte == b'"') & (before != b'\\')) | ((byte == b'u') & (before == b'\\'));
+    let mut escaped = false;
+    text.starts_with(b"\"").then_some(())?;
+    let mut at = 1;
+    while at < text.len() {
+        // Nothing is in most blocks. Without a branch inside, looking is a few vector instructions.
+        while let (Some(before), Some(block)) = (text.get(at - 1..at - 1 + BLOCK), text.get(at..at + BLOCK))
+            && !before.iter().zip(block).fold(false, |any, (before, byte)| any | stops(*before, *byte))
+        {
+            at += BLOCK;
+        }
+        for _ in 0..BLOCK.min(text.len() - at) {
+            if stops(text[at - 1], text[at]) {
+                if text[at] == b'"' {
+                    return Some((at, escaped));
+                }
+                escaped = true;
+            }
+            at += 1;
+        }
+    }
+    None
 }

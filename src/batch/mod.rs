@@ -102,8 +102,10 @@ pub struct Batch<'a> {
     /// Everything but the log events: its `log_events` is empty. A field that is absent, null or of another type counts
     /// as empty.
     pub data: LogData,
-    /// The log events, unread.
+    /// The log events that are wanted, unread.
     pub log_events: Vec<LogEvent<'a>>,
+    /// How many others there are.
+    pub others: usize,
     /// Why the payload could not be read to its end: the [fault](Inflated::fault) of inflating it, or
     /// [`BatchError::Document`].
     pub fault: Option<BatchError>,
@@ -113,6 +115,7 @@ pub struct Batch<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct LogEvent<'a> {
     raw: &'a [u8],
+    escaped: bool,
 }
 
 #[derive(Deserialize)]
@@ -176,10 +179,9 @@ impl Inflated {
         self.fault.as_ref()
     }
 
-    /// Finds the log events, without reading any of them.
-    #[must_use]
-    pub fn batch(&self) -> Batch<'_> {
-        let (mut batch, syntax) = document::read(&self.bytes);
+    /// Finds the log events, without reading any of them, and keeps those that are wanted.
+    pub fn batch<'a>(&'a self, wanted: impl FnMut(&LogEvent<'a>) -> bool) -> Batch<'a> {
+        let (mut batch, syntax) = document::read(&self.bytes, wanted);
         let syntax = syntax.map(|source| BatchError::Document { inflated: self.bytes.len(), source });
         batch.fault = self.fault.clone().or(syntax);
         batch
@@ -248,6 +250,12 @@ impl<'a> LogEvent<'a> {
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
+    }
+
+    /// Whether `\u` is anywhere in it.
+    #[must_use]
+    pub fn is_escaped(&self) -> bool {
+        self.escaped
     }
 
     /// The same as a text. Bytes that are not UTF-8 become U+FFFD: one bad byte must not cost the log event.

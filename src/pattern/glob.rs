@@ -69,6 +69,11 @@ impl Glob {
         })
     }
 
+    /// Whether this text, and no other, matches.
+    pub(super) fn is(&self, text: &str) -> bool {
+        !self.open_start && !self.open_end && self.pieces == [text]
+    }
+
     /// The texts that every matching value contains.
     pub(super) fn pieces(&self) -> &[String] {
         &self.pieces

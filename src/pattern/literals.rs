@@ -1,27 +1,42 @@
 //! Texts that a message must contain to match: what a search can look for before anything is parsed.
 
-use super::ast::{Condition, Expr, Operand, Test};
+use std::cmp::Reverse;
+
+use super::ast::{Condition, Expr, Operand, Test, Text};
 use super::selector::{Selector, Step};
 
-/// Texts of which every matching message contains at least one.
+/// A text that a message which matches contains, or contains one of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Literal {
+    /// What the message contains.
+    pub text: String,
+    /// The name of a field whose whole value the text is; `None` if it can stand anywhere.
+    pub field: Option<String>,
+}
+
+/// Literals of which every matching message contains at least one.
 struct Choice {
-    texts: Vec<String>,
+    literals: Vec<Literal>,
     /// Whether each comes from a value. CloudTrail has its keys in nearly every event, so a key, however long, lets
     /// nearly everything through.
     all_values: bool,
 }
 
 impl Choice {
-    /// Better choices have greater ranks: values before keys, then the longest shortest text, then the fewest texts.
-    fn rank(&self) -> (bool, usize, std::cmp::Reverse<usize>) {
-        let shortest = self.texts.iter().map(String::len).min().unwrap_or_default();
-        (self.all_values, shortest, std::cmp::Reverse(self.texts.len()))
+    /// Better choices have greater ranks: values before keys, actions before services, then the longest shortest text,
+    /// then the fewest texts.
+    fn rank(&self) -> (bool, bool, usize, Reverse<usize>) {
+        let texts = || self.literals.iter().map(|literal| &literal.text);
+        // The name of a service is in each of its records, and some services make most of the records.
+        let no_service = !texts().any(|text| text.ends_with(".amazonaws.com"));
+        let shortest = texts().map(String::len).min().unwrap_or_default();
+        (self.all_values, no_service, shortest, Reverse(self.literals.len()))
     }
 }
 
 /// The best set for an expression, if it has any.
-pub(super) fn literals(expr: &Expr) -> Option<Vec<String>> {
-    choice(expr).map(|choice| choice.texts)
+pub(super) fn literals(expr: &Expr) -> Option<Vec<Literal>> {
+    choice(expr).map(|choice| choice.literals)
 }
 
 fn choice(expr: &Expr) -> Option<Choice> {
@@ -30,13 +45,13 @@ fn choice(expr: &Expr) -> Option<Choice> {
         // Any member's set will do. Of equals, the first.
         Expr::And(members) => members.iter().filter_map(choice).rev().max_by_key(Choice::rank),
         Expr::Or(members) => {
-            let mut all = Choice { texts: Vec::new(), all_values: true };
+            let mut all = Choice { literals: Vec::new(), all_values: true };
             for member in members {
                 let member = choice(member)?;
                 all.all_values &= member.all_values;
-                for text in member.texts {
-                    if !all.texts.contains(&text) {
-                        all.texts.push(text);
+                for literal in member.literals {
+                    if !all.literals.contains(&literal) {
+                        all.literals.push(literal);
                     }
                 }
             }
@@ -49,9 +64,7 @@ fn of_condition(condition: &Condition) -> Option<Choice> {
     match &condition.test {
         // Nothing has to be there.
         Test::NotExists => None,
-        Test::Equal(Operand::Text(text)) => longest(text.glob.pieces().iter().map(String::as_str))
-            .map(|text| Choice { texts: vec![text.to_owned()], all_values: true })
-            .or_else(|| key(&condition.selector)),
+        Test::Equal(Operand::Text(text)) => value(&condition.selector, text).or_else(|| key(&condition.selector)),
         // A number has many texts, an expression may have none, and of an unequal value nothing is known.
         Test::Equal(Operand::Number(_) | Operand::Regex(_))
         | Test::Unequal(_)
@@ -62,19 +75,35 @@ fn of_condition(condition: &Condition) -> Option<Choice> {
     }
 }
 
+/// The longest plain part of a value; with its field, if it is the whole.
+fn value(selector: &Selector, text: &Text) -> Option<Choice> {
+    let part = longest(text.glob.pieces().iter().map(String::as_str))?;
+    let field = match selector.0.last() {
+        Some(Step::Key(name)) if text.glob.is(part) && name.chars().all(is_plain) => Some(name.clone()),
+        _ => None,
+    };
+    Some(Choice { literals: vec![Literal { text: part.to_owned(), field }], all_values: true })
+}
+
 /// The longest plain part of a name in the path, all of which have to be there.
 fn key(selector: &Selector) -> Option<Choice> {
     let names = selector.0.iter().filter_map(|step| match step {
         Step::Key(name) => Some(name.as_str()),
         Step::Index(_) | Step::AnyIndex | Step::AnyKey => None,
     });
-    longest(names).map(|text| Choice { texts: vec![text.to_owned()], all_values: false })
+    let text = longest(names)?.to_owned();
+    Some(Choice { literals: vec![Literal { text, field: None }], all_values: false })
 }
 
-/// The longest part of the texts that JSON writes in one way only, short of `\u` escapes that nobody needs.
+/// Whether JSON writes a character in one way only, short of `\u` escapes that nobody needs. Some writers of JSON, for
+/// the sake of HTML, do write `<`, `>`, `&`, `=` and `'` with such escapes.
+fn is_plain(c: char) -> bool {
+    matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '/' | '<' | '>' | '&' | '=' | '\'')
+}
+
+/// The longest plain part of the texts.
 fn longest<'t>(texts: impl Iterator<Item = &'t str>) -> Option<&'t str> {
-    let plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '/');
-    let parts = texts.flat_map(|text| text.split(move |c| !plain(c)));
+    let parts = texts.flat_map(|text| text.split(|c| !is_plain(c)));
     // Of equals, the first.
     parts.filter(|part| !part.is_empty()).reduce(|best, part| if part.len() > best.len() { part } else { best })
 }

@@ -10,7 +10,7 @@
 //! let rule: Pattern = r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS }"#.parse()?;
 //! assert!(rule.matches_text(r#"{"userIdentity":{"type":"Root"}}"#));
 //! assert!(!rule.matches_text(r#"{"userIdentity":{"type":"Root","invokedBy":"AWS Internal"}}"#));
-//! assert_eq!(rule.literals(), Some(vec!["Root".to_owned()]));
+//! assert_eq!(rule.literals().unwrap()[0].text, "Root");
 //! # Ok::<(), root_usage_alert::pattern::PatternError>(())
 //! ```
 //!
@@ -208,6 +208,7 @@ pub use error::{PatternError, Problem};
 pub use explain::{Explained, SHOWN_CHARS, SHOWN_VALUES};
 pub use glob::{INNER_STAR, InnerStar};
 pub use lint::Lint;
+pub use literals::Literal;
 
 /// The most characters (not bytes) that a pattern may have.
 ///
@@ -264,11 +265,11 @@ impl Pattern {
     /// Texts of which every message that matches contains at least one, so that all others need no parsing. `None` if
     /// there is no such set.
     ///
-    /// That holds for a message whose JSON text writes the characters of the literal as they are. Literals are
-    /// printable ASCII without `"`, `\` and `/`, so only a writer that escapes without need (`\u0052`) can break it: a
-    /// message with such an escape has to be parsed.
+    /// That holds for a message whose JSON text writes the characters of the literal, and of its field's name, as they
+    /// are. They are printable ASCII without `"`, `\`, `/`, `<`, `>`, `&`, `=` and `'`, so only a writer that escapes
+    /// without need (`\u0052`) can break it: a message with such an escape has to be parsed.
     #[must_use]
-    pub fn literals(&self) -> Option<Vec<String>> {
+    pub fn literals(&self) -> Option<Vec<Literal>> {
         self.root.as_ref().and_then(literals::literals)
     }
 
