@@ -509,7 +509,7 @@ def test_template_works_in_every_partition(partition, region, console, suffix):
     assert arns == {partition}
     assert text.count(f"arn:{partition}:") == text.count("arn:")
     links = [value for name, value in stack["Outputs"].items() if name.endswith("Console")]
-    assert len(links) == 3
+    assert len(links) == 4
     assert all(link.startswith(f"https://{console}/") and f"region={region}" in link for link in links)
 
 
