@@ -318,3 +318,13 @@ def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam,
     assert [one["AlarmName"] for one in alarms if one["AlarmName"].startswith(name)] == []
     assert [one["Name"] for one in rules if one["Name"].startswith(name)] == []
     assert [one["RoleName"] for one in roles if one["RoleName"].startswith(f"{name}-")] == []
+
+
+def test_neither_a_log_group_nor_a_trail_is_refused_before_anything_is_made(sam, emulator):
+    answers = ["NotificationEmail=''", "CloudTrailLogGroupName=''", "Alarms=most"]
+    command = [*sam.deploy, "--stack-name", "refused", "--no-confirm-changeset", "--parameter-overrides", *answers]
+    done = run(command, sam.env, check=False)
+
+    assert done.returncode != 0
+    assert "Give either CloudTrailLogGroupName" in done.stdout + done.stderr
+    assert [one for one in emulator.client("sns").list_topics()["Topics"] if ":refused-" in one["TopicArn"]] == []
