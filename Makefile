@@ -8,11 +8,13 @@ FUZZ_SECONDS ?= 600
 # Tools are installed when a target first needs them, and again when their pinned versions change.
 TOOLS := .venv/tools/installed
 SAM := .venv/sam/installed
+CHECKOV := .venv/checkov/installed
 CARGO_FUZZ := .venv/cargo/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
 
 # Cargo.lock says what is built, also here.
 CARGO_FLAGS := --locked
+CHECKOV_FLAGS := --framework cloudformation --skip-download --compact --quiet
 # cargo-lambda finds zig, its linker, through the python3 that comes first.
 WITH_TOOLS := PATH="$(CURDIR)/.venv/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 
@@ -20,8 +22,9 @@ DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.jso
 DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-e2e check check-rust check-template check-events check-cis-alarms check-deps
-.PHONY: events cis-alarms bench fuzz build deploy clean
+.PHONY: help demo test test-rust test-template test-e2e
+.PHONY: check check-rust check-template check-events check-cis-alarms check-cost check-deps
+.PHONY: events cis-alarms cost bench fuzz build deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,15 +33,18 @@ demo: ## Show the alerts for three events, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run \
 		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
-test: test-rust test-e2e ## Run all tests
+test: test-rust test-template test-e2e ## Run all tests
 
 test-rust: ## Run the Rust tests
 	cargo test $(CARGO_FLAGS) --all-features
 
+test-template: $(TOOLS) ## Expand the template for every combination of choices, and look at it
+	.venv/tools/bin/python -m pytest tests/template
+
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
 
-check: check-rust check-events check-cis-alarms check-template check-deps ## Format, lint, events, templates, licences
+check: check-rust check-events check-cis-alarms check-template check-cost check-deps ## Format, lint, events, templates, costs, licences
 
 check-rust:
 	cargo fmt --check
@@ -52,10 +58,17 @@ check-events:
 check-cis-alarms:
 	$(PYTHON) cis_alarms.py --check
 
-# The Region decides what exists, not where anything is sent: nothing is.
-check-template: $(SAM)
+# A Region decides what exists, not where anything is sent: nothing is. One of each partition. checkov reads
+# the templates, and what the first one comes to: it sees no condition that is off, and no !If.
+check-template: $(SAM) $(TOOLS) $(CHECKOV)
 	SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam validate --lint --region us-east-1
-	.venv/sam/bin/cfn-lint template.yaml cis-alarms.yaml
+	.venv/sam/bin/cfn-lint --regions us-east-1 us-gov-west-1 cn-north-1 -- template.yaml cis-alarms.yaml
+	.venv/tools/bin/python tests/template/expansion.py target/expanded
+	.venv/checkov/bin/checkov $(CHECKOV_FLAGS) -f template.yaml cis-alarms.yaml
+	.venv/checkov/bin/checkov $(CHECKOV_FLAGS) -d target/expanded
+
+check-cost: $(TOOLS)
+	.venv/tools/bin/python docs/cost.py --check
 
 check-deps: $(CARGO_DENY)
 	.venv/cargo/bin/cargo-deny --locked check bans licenses sources
@@ -65,6 +78,9 @@ events: ## Make the raw Lambda events from events/source
 
 cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
 	$(PYTHON) cis_alarms.py
+
+cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
+	.venv/tools/bin/python docs/cost.py
 
 bench: ## Measure what the function costs, against its goals. BENCH_SHORT=1 only shows that it works
 	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
@@ -85,7 +101,7 @@ deploy: build ## Deploy to your AWS account; asks for what it needs
 
 clean: ## Delete what was built; keeps the installed tools
 	cargo clean
-	rm -rf .aws-sam tests/e2e/__pycache__
+	rm -rf .aws-sam tests/e2e/__pycache__ tests/template/__pycache__
 
 $(TOOLS): tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv/tools
@@ -95,6 +111,11 @@ $(TOOLS): tests/requirements.txt
 $(SAM): tests/requirements-sam.txt
 	$(PYTHON) -m venv --clear .venv/sam
 	.venv/sam/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(CHECKOV): tests/requirements-checkov.txt
+	$(PYTHON) -m venv --clear .venv/checkov
+	.venv/checkov/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # Compiled, for two minutes, once: its authors publish no package for pip.

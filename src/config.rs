@@ -27,6 +27,8 @@ pub struct Config {
     pub style: Style,
     /// `HISTORY_MINUTES` and `HISTORY_TIMEOUT_MS`; `None` where nothing is looked up.
     pub history: Option<Reach>,
+    /// `METRICS`: whether each invocation writes a line of metrics. The log line has every figure anyway.
+    pub metrics: bool,
     /// `MAX_BATCH_BYTES`: the most bytes a payload may inflate to.
     pub max_batch_bytes: usize,
 }
@@ -137,6 +139,14 @@ fn boolean(value: &str) -> Result<bool, String> {
     }
 }
 
+fn switch(value: &str) -> Result<bool, String> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
+}
+
 fn language(value: &str) -> Result<Language, String> {
     match value {
         "en" => Ok(Language::English),
@@ -212,6 +222,7 @@ impl Config {
         };
         let max_batch_bytes =
             read.parse("MAX_BATCH_BYTES", number("bytes", (1 << 20)..=(1 << 30))).unwrap_or(DEFAULT_MAX_BYTES);
+        let metrics = read.parse("METRICS", switch).unwrap_or(true);
         let minutes = read.parse("HISTORY_MINUTES", number("minutes", 0..=1440)).unwrap_or(60);
         // More than this would not leave the time that publishing may need.
         let timeout = read.parse("HISTORY_TIMEOUT_MS", number("milliseconds", 100..=8000)).unwrap_or(3000);
@@ -221,7 +232,7 @@ impl Config {
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
         }
         if read.problems.is_empty() {
-            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, history, max_batch_bytes })
+            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, history, metrics, max_batch_bytes })
         } else {
             Err(ConfigError { problems: read.problems })
         }

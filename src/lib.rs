@@ -7,7 +7,7 @@
 //!                                                   Report ◀──handler── Receipt ◀──notify── Message ◀──email──┘
 //! ```
 //!
-//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`region`], [`severity`], [`rule`],
+//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`metrics`], [`region`], [`severity`], [`rule`],
 //! [`alert`] and [`email`] are pure: no I/O, no clock, no environment. [`history`] and [`notify`] do I/O. [`handler`] puts the pipeline together and
 //! is the only module that knows them all.
 //!
@@ -19,9 +19,11 @@ pub mod alert;
 pub mod batch;
 pub mod config;
 pub mod email;
+pub mod fault;
 pub mod handler;
 pub mod history;
 pub mod json;
+pub mod metrics;
 pub mod notify;
 pub mod pattern;
 mod prefilter;

@@ -1,14 +1,17 @@
 //! The Lambda function behind a CloudWatch Logs subscription.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
 use root_usage_alert::config::Config;
-use root_usage_alert::handler::Handler;
+use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::CloudTrail;
 use root_usage_alert::notify::Sns;
 use serde_json::value::RawValue;
+
+/// The function's timeout in template.yaml, for a Runtime API that names a deadline in the past: cargo-lambda's does.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -24,8 +27,10 @@ async fn main() -> ExitCode {
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let handler = &Handler::new(config, Sns::new(topic), CloudTrail::default());
     let function = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        let result = handler.handle(event.payload.get(), time_left).await;
+        let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);
+        let result = handler
+            .handle(Invocation { event: event.payload.get(), request_id: &event.context.request_id, time_left })
+            .await;
         result.map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.chain() })
     });
     match lambda_runtime::run(function).await {

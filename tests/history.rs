@@ -10,7 +10,7 @@ use std::time::Duration;
 use root_usage_alert::alert::Why;
 use root_usage_alert::config::Config;
 use root_usage_alert::email::{MESSAGE_MAX, Message};
-use root_usage_alert::handler::{Handler, Report};
+use root_usage_alert::handler::{Handler, Invocation, Report};
 use root_usage_alert::history::{By, History, LookUpError, Page, Query, Recorded};
 use root_usage_alert::notify::Outbox;
 use serde_json::{Value, json};
@@ -24,13 +24,14 @@ fn event(name: &str) -> String {
 }
 
 fn config(vars: &[(&str, &str)]) -> Config {
-    Config::from_vars(vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).unwrap()
+    let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config { metrics: false, ..Config::from_vars(vars).unwrap() }
 }
 
 /// The report and the mails of one event with this history.
 async fn mails(event: &str, history: impl History, vars: &[(&str, &str)]) -> (Report, Vec<Message>) {
     let handler = Handler::new(config(vars), Outbox::default(), history);
-    let report = handler.handle(event, MINUTE).await.unwrap();
+    let report = handler.handle(Invocation { event, request_id: "r", time_left: MINUTE }).await.unwrap();
     (report, handler.notify().take())
 }
 
@@ -309,7 +310,10 @@ async fn the_deadline_is_kept_and_what_came_before_it_is_told() {
             Slow(Duration::from_millis(answer_ms)),
         );
         let start = Instant::now();
-        let report = handler.handle(&event("create-access-key"), left).await.unwrap();
+        let report = handler
+            .handle(Invocation { event: &event("create-access-key"), request_id: "r", time_left: left })
+            .await
+            .unwrap();
         let took = start.elapsed().as_millis();
         assert!((ends_ms..=ends_ms + 1).contains(&took), "{took} ms");
         let mails = handler.notify().take();

@@ -62,7 +62,7 @@ pub struct Origin {
 /// A name for the content of an alert: the same records give the same id, in any order.
 ///
 /// Eight bytes of a SHA-256 over the sorted event ids and hashes: enough to tell mails apart, short enough to read out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AlertId([u8; 8]);
 
 /// One alert: everything in one batch that somebody should know.
@@ -76,6 +76,30 @@ pub struct Alert {
     pub actors: Vec<Actor>,
     /// What could not be read.
     pub unreadable: Vec<Unreadable>,
+    /// What earlier mails would have told, had they not been held back.
+    pub held: Held,
+    /// It was sent before, and nobody knows whether it arrived.
+    pub may_be_repeated: bool,
+}
+
+/// What was held back, so that neither bots nor a wrong log group can flood the topic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Records of alerts that are LOW in all they tell.
+    pub low: usize,
+    /// Log events that could not be read.
+    pub unreadable: usize,
+    /// Batches that could not be read.
+    #[serde(rename = "damagedBatches")]
+    pub damaged: usize,
+}
+
+impl Held {
+    /// Whether nothing was held back.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Who acted.
@@ -166,7 +190,7 @@ impl Alert {
         let id = AlertId::of(&matches, &unreadable);
         let mut actors = group(matches);
         actors.sort_by_key(|actor| actor.actions[0].gravity());
-        Some(Self { id, origin, actors, unreadable })
+        Some(Self { id, origin, actors, unreadable, held: Held::default(), may_be_repeated: false })
     }
 
     /// The gravest severity in it. What can't be read may be anything, so it is HIGH.

@@ -97,7 +97,7 @@ pub struct Inflated {
 }
 
 /// One batch of log events, as one invocation brings it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Batch<'a> {
     /// Everything but the log events: its `log_events` is empty. A field that is absent, null or of another type counts
     /// as empty.

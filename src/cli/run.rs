@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use root_usage_alert::config::Config;
 use root_usage_alert::email::Message;
-use root_usage_alert::handler::{Handler, Report};
+use root_usage_alert::handler::{Handler, Invocation, Report};
 use root_usage_alert::history::Recorded;
 use root_usage_alert::notify::Outbox;
 
@@ -33,6 +33,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> 
     let vars = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
     let mut config = Config::from_vars(vars.filter(|(name, _)| name != "ALERT_TOPIC_ARN"))?;
     config.warnings().iter().for_each(|warning| eprintln!("root-usage: warning: {warning}"));
+    config.metrics = false;
     let history = match &arguments.history {
         Some(file) => {
             Recorded::from_lines(&read(file)?).map_err(anyhow::Error::msg).context(file.display().to_string())?
@@ -48,8 +49,13 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> 
     let mut total = Report::default();
     let mut good = true;
     for file in &arguments.files {
-        let handled =
-            read(file).and_then(|event| Ok(runtime.block_on(handler.handle(&event, Duration::from_secs(60)))?));
+        let handled = read(file).and_then(|event| {
+            Ok(runtime.block_on(handler.handle(Invocation {
+                event: &event,
+                request_id: "",
+                time_left: Duration::from_secs(60),
+            }))?)
+        });
         let report = match handled {
             Ok(report) => report,
             Err(error) => {

@@ -1,6 +1,7 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod link;
+mod notice;
 mod related;
 mod sanitize;
 mod step;
@@ -12,6 +13,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use thiserror::Error;
 
+pub use notice::DamagedBatch;
 pub use sanitize::Clean;
 pub use subject::{SUBJECT_MAX, Subject};
 use view::View;

@@ -65,7 +65,7 @@ impl Subject {
         Self::clipped(&short(&name[..room.min(name.len())]))
     }
 
-    fn clipped(text: &str) -> Self {
+    pub(super) fn clipped(text: &str) -> Self {
         Self(printable(text).chars().take(SUBJECT_MAX).collect())
     }
 }

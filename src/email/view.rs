@@ -12,7 +12,7 @@ use super::sanitize::mask_access_keys;
 use super::step::{Step, needs_key_deleted, steps};
 use super::{Budget, Clean, Style, link};
 use crate::alert::{
-    Action, Actor, Alert, Category, Credential, Identity, Severity, Signal, is_own_key, known, signals,
+    Action, Actor, Alert, Category, Credential, Held, Identity, Severity, Signal, is_own_key, known, signals,
 };
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
@@ -61,6 +61,10 @@ pub(super) struct View {
     pub log_group: Clean,
     pub log_stream: Clean,
     pub links: Links,
+    /// What earlier mails would have told.
+    #[serde(rename = "heldBack")]
+    pub held: Held,
+    pub may_be_repeated: bool,
 }
 
 /// Pages that the next steps name.
@@ -372,6 +376,8 @@ impl View {
                 trails: link::trails(region),
                 support: link::support(region),
             },
+            held: alert.held,
+            may_be_repeated: alert.may_be_repeated,
         }
     }
 

@@ -11,10 +11,8 @@ mod recorded;
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -28,6 +26,7 @@ use crate::alert::{
     Activity, Actor, Alert, EARLIER_DAYS, Earlier, Gap, Identity, Related, Seen, Why, activity, is_activity,
 };
 use crate::config::chain;
+use crate::fault::caught_async;
 use crate::json::Json;
 use crate::record::Record;
 use crate::region;
@@ -143,7 +142,7 @@ pub async fn relate(history: &impl History, alert: &mut Alert, reach: Reach, dea
     let look_ups = plan.into_iter().map(|(part, query)| async move {
         let region = query.region.clone();
         // No fault in here may cost the alert.
-        let ended = AssertUnwindSafe(look_up(history, part, query, deadline)).catch_unwind().await;
+        let ended = caught_async(look_up(history, part, query, deadline)).await;
         ended.unwrap_or_else(|_| Ended { part, region, records: Vec::new(), seen: 0, gaps: vec![Why::Fault] })
     });
     let ended = join_all(look_ups).await;

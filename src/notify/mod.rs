@@ -27,6 +27,9 @@ pub enum Remedy {
 pub trait Refusal: Error + Send + Sync + 'static {
     /// What to do about it.
     fn remedy(&self) -> Remedy;
+
+    /// Whether the message may have been taken all the same, because the answer was lost.
+    fn may_have_arrived(&self) -> bool;
 }
 
 /// Where messages go.
@@ -60,6 +63,10 @@ impl Outbox {
 
 impl Refusal for Infallible {
     fn remedy(&self) -> Remedy {
+        match *self {}
+    }
+
+    fn may_have_arrived(&self) -> bool {
         match *self {}
     }
 }

@@ -46,6 +46,10 @@ impl Refusal for SnsError {
     fn remedy(&self) -> Remedy {
         self.remedy
     }
+
+    fn may_have_arrived(&self) -> bool {
+        matches!(*self.source, SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_))
+    }
 }
 
 /// What to do about an error, by the code and the text that SNS gives.

@@ -2,6 +2,8 @@
 
 The emulator evaluates no JSON filter pattern, only terms: the stack is deployed with the term `Root`.
 The function's own rule decides then, as it does for every record that CloudWatch Logs passes to it.
+Nor does it know composite alarms: the stack is deployed with all alarms but that one. README.md says
+what else it can't do; tests/template checks all of that.
 """
 
 import contextlib
@@ -16,6 +18,8 @@ from conftest import DELIVERY_SECONDS, REGION, ROOT, environment, log_data, run,
 TRAIL_LOG_GROUP = "aws-cloudtrail-logs"
 LOG_STREAM = "111122223333_CloudTrail_eu-central-1"
 EMAIL = "security@example.com"
+# See above.
+NO_COMPOSITE_ALARM = {"Alarms": "most"}
 
 
 class Stack:
@@ -25,6 +29,7 @@ class Stack:
         self.emulator = emulator
         self.name = name
         self.topic = outputs["AlertTopicArn"]
+        self.operations_topic = outputs["OperationsTopicArn"]
         self.function = outputs["FunctionName"]
         self.failed_events = outputs["DeadLetterQueueUrl"]
 
@@ -88,6 +93,7 @@ class Sam:
 
     @contextlib.contextmanager
     def deployed(self, name, **parameters):
+        parameters = NO_COMPOSITE_ALARM | parameters
         # Quoted, or SAM takes a value's first word for all of it, and refuses an empty one.
         overrides = [f"{key}={json.dumps(value)}" for key, value in parameters.items()]
         run(
@@ -137,6 +143,7 @@ def sam(emulator, built_template, tmp_path_factory):
 def stack(sam, trail):
     # The emulator's filter is a term, see above.
     typed = {"NotificationEmail": EMAIL, "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "SubscriptionFilterPattern": "Root"}
+    typed |= NO_COMPOSITE_ALARM
     parameters = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
     answers = [
         "",  # the stack's name: the default
@@ -194,7 +201,7 @@ def test_ordinary_records_are_not_reported(stack, trail, inbox):
 def test_event_that_fails_three_times_is_kept(stack, emulator, inbox):
     aws, sqs = emulator.client("lambda"), emulator.client("sqs")
     queue = sqs.get_queue_attributes(QueueUrl=stack.failed_events, AttributeNames=["QueueArn"])["Attributes"]
-    # The emulator's CloudFormation drops this property (test_template.py proves that the template
+    # The emulator's CloudFormation drops this property (tests/template proves that the template
     # has it), and its subscriptions don't retry; an asynchronous invocation does.
     aws.update_function_configuration(
         FunctionName=stack.function, DeadLetterConfig={"TargetArn": queue["QueueArn"]}
@@ -227,9 +234,35 @@ def test_function_is_set_up_as_the_template_says(stack, emulator):
 
 
 def test_email_address_is_subscribed(stack, emulator):
-    found = emulator.client("sns").list_subscriptions_by_topic(TopicArn=stack.topic)["Subscriptions"]
+    for topic in (stack.topic, stack.operations_topic):
+        found = emulator.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        assert [(one["Protocol"], one["Endpoint"]) for one in found] == [("email", EMAIL)]
 
-    assert [(one["Protocol"], one["Endpoint"]) for one in found] == [("email", EMAIL)]
+
+def test_recipe_alarms_and_heartbeat_are_there(stack, emulator):
+    filters = emulator.client("logs").describe_metric_filters(logGroupName=TRAIL_LOG_GROUP)["metricFilters"]
+    assert [one["filterName"] for one in filters] == ["RootAccountUsage"]
+    alarms = emulator.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert len(alarms) == 9
+    assert {tuple(one["AlarmActions"]) for one in alarms} == {(stack.operations_topic,)}
+    rules = emulator.client("events").list_rules()["Rules"]
+    assert [one["ScheduleExpression"] for one in rules] == ["rate(1 hour)"]
+
+
+def test_alarms_tell_the_operations_topic_and_not_the_inbox_of_the_alerts(stack, emulator, inbox):
+    operations = Inbox(emulator, stack.operations_topic, "inbox-operations")
+    aws = emulator.client("cloudwatch")
+    names = [one["AlarmName"] for one in aws.describe_alarms()["MetricAlarms"]]
+
+    for name in names:
+        aws.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+
+    told = [wait_for("an alarm's message", operations.take, DELIVERY_SECONDS) for _ in names]
+    messages_of = {json.loads(each["Message"])["AlarmName"]: json.loads(each["Message"]) for each in told}
+    assert sorted(messages_of) == sorted(names)
+    assert all(each["AlarmDescription"] for each in messages_of.values())
+    assert inbox.take() is None
+    operations.close()
 
 
 def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam, emulator, trail):
@@ -252,9 +285,12 @@ def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam,
         NotificationEmail="",
         CloudTrailLogGroupName=TRAIL_LOG_GROUP,
         ExtraRulePattern="{ $.eventName = StopLogging }",
+        # The other stack has the recipe's own names.
+        RecipeFilterName=name,
+        RecipeAlarmName=name,
     ) as stack:
-        topic, function = stack.topic, stack.function
-        inbox = Inbox(emulator, topic, "inbox-extra-rule")
+        function = stack.function
+        inbox = Inbox(emulator, stack.topic, "inbox-extra-rule")
         trail([json.dumps(record)])
 
         alert = wait_for("the alert", inbox.take, DELIVERY_SECONDS)
@@ -266,6 +302,9 @@ def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam,
 
     logs = emulator.client("logs")
     filters = logs.describe_subscription_filters(logGroupName=TRAIL_LOG_GROUP)["subscriptionFilters"]
+    filters += logs.describe_metric_filters(logGroupName=TRAIL_LOG_GROUP)["metricFilters"]
+    alarms = emulator.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    rules = emulator.client("events").list_rules()["Rules"]
     groups = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
     functions = emulator.client("lambda").list_functions()["Functions"]
     topics = emulator.client("sns").list_topics()["Topics"]
@@ -274,6 +313,8 @@ def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam,
     assert name not in [one["filterName"] for one in filters]
     assert groups == []
     assert function not in [one["FunctionName"] for one in functions]
-    assert topic not in [one["TopicArn"] for one in topics]
+    assert [one["TopicArn"] for one in topics if f":{name}-" in one["TopicArn"]] == []
     assert queues == []
+    assert [one["AlarmName"] for one in alarms if one["AlarmName"].startswith(name)] == []
+    assert [one["Name"] for one in rules if one["Name"].startswith(name)] == []
     assert [one["RoleName"] for one in roles if one["RoleName"].startswith(f"{name}-")] == []

@@ -17,6 +17,7 @@ import pytest
 from conftest import BUILD_SECONDS, EVENTS, FUNCTION_BINARY, ROOT, environment, run, wait_for
 
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:alerts"
+REQUEST_ID = "6f1e4bb5-0a5c-4e0e-9d0b-3f6b3c1f2a11"
 TAKEN = (200, "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>")
 ROOT_EVENT = (EVENTS / "create-access-key.json").read_text()
 # Of the refused message, its retries included: the SDK tries three times with pauses of a second or two.
@@ -65,7 +66,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             200,
             event,
             Content_Type="application/json",
-            Lambda_Runtime_Aws_Request_Id="00000000-0000-0000-0000-000000000000",
+            Lambda_Runtime_Aws_Request_Id=REQUEST_ID,
             Lambda_Runtime_Deadline_Ms=str(int(time.time() * 1000) + 30_000),
             Lambda_Runtime_Invoked_Function_Arn="arn:aws:lambda:eu-central-1:111122223333:function:f",
         )
@@ -185,11 +186,32 @@ def test_what_is_logged_holds_counts_and_no_content(binary, tmp_path):
         kind, error = stub.invoke('{"awslogs":{"data":"!!"}}')
         assert kind == "error" and "awslogs.data is not base64" in error["errorMessage"]
 
-        lines = [json.loads(line)["fields"] for line in stub.log().splitlines()]
-        handled = [line for line in lines if line["message"] == "handled"]
-        assert [line["matched"] for line in handled] == [7]
+        lines = [json.loads(line) for line in stub.log().splitlines()]
+        metrics = [line for line in lines if "_aws" in line]
+        closing = [line["fields"] for line in lines if line.get("fields", {}).get("message") in ("handled", "failed")]
+        assert [(line["message"], line["matched"], line["request_id"]) for line in closing] == [
+            ("handled", 7, REQUEST_ID),
+            ("failed", 0, REQUEST_ID),
+        ]
+        assert "Invalid symbol" in closing[1]["error"]
+        assert [(line["FunctionName"], line["Matched"], line["LogEvents"]) for line in metrics] == [("f", 7, 7), ("f", 0, 0)]
         for content in ["198.51.100.77", "AKIA", "evil", "CreateUser", "nimda", "111122223333"]:
             assert content not in stub.log()
+
+
+def test_metrics_can_be_switched_off(binary, tmp_path):
+    with function(binary, tmp_path, [TAKEN], METRICS="off") as stub:
+        stub.invoke(ROOT_EVENT)
+        assert "_aws" not in stub.log() and '"matched":2' in stub.log()
+
+
+def test_a_test_is_mailed_and_can_be_told_from_an_alert(binary, tmp_path):
+    with function(binary, tmp_path, [TAKEN]) as stub:
+        kind, report = stub.invoke('{"test":{}}')
+        assert (kind, report["mails"], report["matched"]) == ("response", 1, 0)
+        (published,) = stub.published
+        assert published["Subject"] == "[TEST] Alerts of f reach you"
+        assert json.loads(published["Message"])["email"].startswith("TEST: nobody used root.")
 
 
 def test_a_wrong_configuration_stops_the_start_and_names_every_variable(binary, tmp_path):

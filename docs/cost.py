@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Work out what a month costs, and write it into docs/cost.md and README.md. `make cost` runs it.
+
+    cost.py           write the tables of these pages
+    cost.py --check   write nothing; exit 1 if they say something else
+
+How many alarms a stack has is counted in the expanded template, so it needs what tests/template needs.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "template"))
+from expansion import expand  # noqa: E402
+
+PAGES = [HERE / "cost.md", HERE.parent / "README.md"]
+FEW = {"Alarms": "few", "Metrics": "off"}
+
+# USD, US East (N. Virginia), without any free tier. Nothing fetches them: whoever changes one looks it up
+# on the service's price page and changes the date.
+PRICES_OF = "November 2025"
+PRICES = {
+    "alarm": (0.10, "a metric that an alarm reads, a month", "CloudWatch"),
+    "composite": (0.50, "a composite alarm, a month", "CloudWatch"),
+    "metric": (0.30, "a custom metric, a month, by the hour", "CloudWatch"),
+    "ingest": (0.50, "a GB into a log group", "CloudWatch Logs"),
+    "archive": (0.03, "a GB in a log group, compressed, a month", "CloudWatch Logs"),
+    "request": (0.20 / 1e6, "an invocation", "Lambda"),
+    "gb_second": (0.0000166667, "a GB-second, x86_64", "Lambda"),
+    "schedule": (1.00 / 1e6, "a scheduled event", "EventBridge"),
+    "publish": (0.50 / 1e6, "a message", "SNS"),
+    "mail": (2.00 / 1e5, "an e-mail", "SNS"),
+    "key": (1.00, "a key, a month", "KMS"),
+    "key_request": (0.03 / 1e4, "a request", "KMS"),
+    "put": (0.005 / 1e3, "a file written", "S3"),
+    "stored": (0.023, "a GB, a month", "S3"),
+    "trace": (5.00 / 1e6, "a trace", "X-Ray"),
+}
+HOURS = 730
+SECONDS = HOURS * 3600
+GB = 1e9
+
+# What the function does. MEMORY_GB is the template's MemorySize.
+MEMORY_GB = 0.125
+METRICS_OF_THE_FUNCTION = 8
+# Assumed, on the high side; the REPORT lines of the function's log have yours.
+INVOCATION_SECONDS = 1.0  # with a mail and its look-ups; they wait for CloudTrail most of the time
+HEARTBEAT_SECONDS = 0.5
+SCAN_SECONDS = 0.1  # a batch in which nothing matches
+LOG_BYTES = 2000  # an invocation's lines in the function's log, Lambda's own included
+RECORD_BYTES = 1800  # a CloudTrail record
+COMPRESSED = 0.1  # what becomes of a record in an archive or a bucket
+RECORDS_A_BATCH = 1000
+# The heartbeat's invocation publishes the function's metrics too, so each has data in every hour.
+METRIC_HOURS = HOURS
+
+SMALL = {"records": 100_000, "mails": 5}
+LARGE = {"records": 1000 * SECONDS, "mails": 100}
+
+
+def price(name):
+    return PRICES[name][0]
+
+
+def alarms(**parameters):
+    """How many metrics the alarms of a stack read, and how many alarms are composite."""
+    resources = expand(**parameters)["Resources"].values()
+    read = [one["Properties"] for one in resources if one["Type"] == "AWS::CloudWatch::Alarm"]
+    metrics = sum(len([each for each in one.get("Metrics", [one]) if "Expression" not in each]) for one in read)
+    return metrics, len([one for one in resources if one["Type"] == "AWS::CloudWatch::CompositeAlarm"])
+
+
+def invocations(count, seconds):
+    return count * (price("request") + seconds * MEMORY_GB * price("gb_second"))
+
+
+def log_cost(size):
+    """A GB kept for a year, in the month in which it comes."""
+    return size / GB * (price("ingest") + 12 * COMPRESSED * price("archive"))
+
+
+def stack(load, sees_all=False, **parameters):
+    """The rows of one stack's bill: what, how it was worked out, USD."""
+    metrics, composite = alarms(**parameters)
+    mails = load["mails"]
+    rows = [("alarms", f"{metrics} × {price('alarm'):.2f}", metrics * price("alarm"))]
+    if composite:
+        rows.append(("composite alarm", f"{composite} × {price('composite'):.2f}", composite * price("composite")))
+    if parameters.get("Metrics") != "off":
+        cost = METRICS_OF_THE_FUNCTION * price("metric") * METRIC_HOURS / HOURS
+        rows.append(("the function's metrics", f"{METRICS_OF_THE_FUNCTION} × {price('metric'):.2f}", cost))
+    cost = mails * price("metric") / HOURS
+    rows.append(("the recipe's metric", f"{mails} of {HOURS} h × {price('metric'):.2f}", cost))
+    cost = invocations(HOURS, HEARTBEAT_SECONDS) + HOURS * price("schedule")
+    rows.append(("heartbeat", f"{HOURS} × {HEARTBEAT_SECONDS} s at 128 MB", cost))
+    runs = HOURS + mails
+    if sees_all:
+        batches = load["records"] / RECORDS_A_BATCH
+        runs += batches
+        arithmetic = f"{batches:,.0f} × {SCAN_SECONDS} s at 128 MB"
+        rows.append((f"every record read, {RECORDS_A_BATCH:,} a batch", arithmetic, invocations(batches, SCAN_SECONDS)))
+    cost = invocations(mails, INVOCATION_SECONDS) + mails * (2 * price("publish") + 2 * price("mail"))
+    rows.append(("alerts, with the recipe's mail", f"{mails} × 2 mails", cost))
+    rows.append(("the function's log", f"{runs:,.0f} × {LOG_BYTES / 1000:.0f} kB, kept a year", log_cost(runs * LOG_BYTES)))
+    return rows
+
+
+def trail(load, regions=2):
+    """What a trail costs, whoever made it."""
+    size = load["records"] * RECORD_BYTES
+    files = HOURS * (12 * regions + 17)
+    rows = [
+        ("records into the log group", f"{size / GB:,.2f} GB × {price('ingest'):.2f}", size / GB * price("ingest")),
+        (
+            "kept there a year",
+            f"{size / GB:,.2f} GB × {COMPRESSED} × 12 × {price('archive'):.2f}",
+            size / GB * COMPRESSED * 12 * price("archive"),
+        ),
+        (
+            "files into the bucket",
+            f"{files:,} × {price('put') * 1000:.3f} a thousand",
+            files * price("put"),
+        ),
+        (
+            "kept there, each year of records",
+            f"{size / GB:,.2f} GB × {COMPRESSED} × 12 × {price('stored'):.3f}",
+            size / GB * COMPRESSED * 12 * price("stored"),
+        ),
+    ]
+    return rows
+
+
+def usd(cost, form=",.2f"):
+    return f"{cost:{form}}" if abs(cost) >= 0.005 else "under 0.01"
+
+
+def bill(rows):
+    lines = ["| what | arithmetic | USD |", "| --- | --- | ---: |"]
+    lines += [f"| {what} | {arithmetic} | {usd(cost)} |" for what, arithmetic, cost in rows]
+    lines.append(f"| **together** | | **{sum(cost for _, _, cost in rows):,.2f}** |")
+    return "\n".join(lines)
+
+
+def total(rows):
+    return sum(cost for _, _, cost in rows)
+
+
+def options():
+    """What each choice adds to a month of the small account."""
+    default = total(stack(SMALL))
+
+    def more(rows):
+        return usd(total(rows) - default, "+.2f")
+
+    key = price("key") + 2 * SMALL["mails"] * price("key_request")
+    return "\n".join(
+        [
+            "| choice | USD a month |",
+            "| --- | ---: |",
+            f"| the default stack | {default:.2f} |",
+            f"| `Alarms=most` | {more(stack(SMALL, Alarms='most'))} |",
+            f"| `Alarms=few` | {more(stack(SMALL, Alarms='few'))} |",
+            f"| `Metrics=off`, which takes the composite alarm with it | {more(stack(SMALL, Metrics='off'))} |",
+            f"| `Alarms=few` and `Metrics=off` | {more(stack(SMALL, **FEW))} |",
+            f"| `AlertKey=create` | {usd(key, '+.2f')} |",
+            f"| `Tracing=Active` | {usd((HOURS + SMALL['mails']) * price('trace'), '+.2f')} |",
+            f"| `Rules=root-usage,cis` | {more(stack(SMALL, sees_all=True))} |",
+            f"| `CreateTrail=true` | {usd(total(trail(SMALL)), '+.2f')} |",
+        ]
+    )
+
+
+def summary():
+    rows = [
+        ("the default: everything watched", [total(stack(load)) for load in (SMALL, LARGE)]),
+        ("`Alarms=few`, `Metrics=off`", [total(stack(load, **FEW)) for load in (SMALL, LARGE)]),
+        ("the default with `Rules=root-usage,cis`", [total(stack(load, sees_all=True)) for load in (SMALL, LARGE)]),
+        ("`AlertKey=create`, on top", [price("key")] * 2),
+        ("the trail's log group and bucket, yours or the stack's", [total(trail(SMALL)), total(trail(LARGE, 17))]),
+    ]
+    lines = ["| USD a month | 100,000 records a month | 1,000 records a second |", "| --- | ---: | ---: |"]
+    lines += [f"| {what} | {usd(small)} | {usd(large)} |" for what, (small, large) in rows]
+    return "\n".join(lines)
+
+
+def prices():
+    lines = ["| service | what | USD |", "| --- | --- | ---: |"]
+    for cost, what, service in PRICES.values():
+        lines.append(f"| {service} | {what} | {f'{cost:.10f}'.rstrip('0').rstrip('.')} |")
+    return "\n".join(lines)
+
+
+def tables():
+    return {
+        "small": bill(stack(SMALL, **FEW)),
+        "small-with-trail": bill(stack(SMALL, **FEW) + trail(SMALL)),
+        "default": bill(stack(SMALL)),
+        "large": bill(stack(LARGE)),
+        "large-all": bill(stack(LARGE, sees_all=True)),
+        "large-trail": bill(trail(LARGE, regions=17)),
+        "options": options(),
+        "summary": summary(),
+        "prices": f"Prices of {PRICES_OF}, US East (N. Virginia).\n\n{prices()}",
+    }
+
+
+def with_tables(text, made):
+    """The page with every table as it is now."""
+    return re.sub(
+        r"(<!-- cost:(\S+) -->\n).*?(<!-- /cost -->)",
+        lambda found: f"{found[1]}\n{made[found[2]]}\n\n{found[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Work out what a month costs, for docs/cost.md and README.md.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they say something else")
+    arguments = parser.parse_args()
+
+    made = tables()
+    texts = {page: page.read_text() for page in PAGES}
+    named = re.findall(r"<!-- cost:(\S+) -->", "".join(texts.values()))
+    if sorted(named) != sorted(made):
+        raise ValueError(f"the pages have the tables {named}, and these are made: {list(made)}")
+    if arguments.check:
+        for page, text in texts.items():
+            if with_tables(text, made) != text:
+                print(f"{page.name} does not say what docs/cost.py works out; run `make cost`", file=sys.stderr)
+                return 1
+        # What docs/cost.md promises in words.
+        if total(stack(SMALL, **FEW) + trail(SMALL)) >= 1:
+            print("the small account no longer stays under 1 USD a month", file=sys.stderr)
+            return 1
+        return 0
+    for page, text in texts.items():
+        page.write_text(with_tables(text, made))
+    for name, table in made.items():
+        print(f"{name}\n\n{table}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

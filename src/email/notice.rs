@@ -1,0 +1,155 @@
+//! Mails that tell of no record: a test, and a batch that can't be read.
+
+use askama::Template;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Clean, EmailError, Language, Message, SMS_MAX, Style, Subject};
+use crate::alert::Origin;
+use crate::rule::RuleSet;
+
+/// A batch that could not be read, or not to its end.
+#[derive(Debug, Clone)]
+pub struct DamagedBatch {
+    /// Where it came from, as far as that could be read.
+    pub origin: Origin,
+    /// Why it can't be read: ours, with no content of it.
+    pub reason: String,
+    /// How long the event is, in bytes.
+    pub event_bytes: usize,
+    /// How many bytes could be inflated.
+    pub inflated_bytes: usize,
+    /// How many log events could be read.
+    pub log_events: usize,
+    /// When it was tried.
+    pub time: Timestamp,
+}
+
+/// The JSON document of a notice, as `docs/notice.schema.json` describes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    schema: &'static str,
+    kind: &'static str,
+    subject: &'a str,
+    time: String,
+    function: &'a Clean,
+    log_group: Option<&'a Clean>,
+    log_stream: Option<&'a Clean>,
+    reason: Option<&'a Clean>,
+}
+
+#[derive(Template)]
+#[template(path = "test.en.txt")]
+struct TestEnglish<'a>(&'a Test);
+
+#[derive(Template)]
+#[template(path = "test.ja.txt")]
+struct TestJapanese<'a>(&'a Test);
+
+#[derive(Template)]
+#[template(path = "damaged.en.txt")]
+struct DamagedEnglish<'a>(&'a Damaged);
+
+#[derive(Template)]
+#[template(path = "damaged.ja.txt")]
+struct DamagedJapanese<'a>(&'a Damaged);
+
+struct Test {
+    function: Clean,
+    rules: Vec<Clean>,
+    time: String,
+}
+
+struct Damaged {
+    function: Clean,
+    owner: Option<Clean>,
+    log_group: Option<Clean>,
+    log_stream: Option<Clean>,
+    reason: Clean,
+    event_bytes: usize,
+    inflated_bytes: usize,
+    log_events: usize,
+    time: String,
+}
+
+impl Message {
+    /// The mail that shows that mails arrive. All of it is this function's own, so that no record can pass for a test.
+    ///
+    /// # Errors
+    ///
+    /// [`EmailError`] if the template or the document fails, which no content can cause.
+    pub fn test(style: &Style, rules: &RuleSet, time: Timestamp) -> Result<Self, EmailError> {
+        let test = Test {
+            function: Clean::name(&style.function),
+            rules: rules.rules().iter().map(|rule| Clean::name(&rule.id)).collect(),
+            time: utc(time),
+        };
+        let text = match style.language {
+            Language::English => TestEnglish(&test).render(),
+            Language::Japanese => TestJapanese(&test).render(),
+        };
+        let subject = Subject::clipped(&format!("[TEST] Alerts of {} reach you", test.function));
+        let document = Document {
+            schema: "root-usage-notice/1",
+            kind: "test",
+            subject: subject.as_str(),
+            time: time.to_string(),
+            function: &test.function,
+            log_group: None,
+            log_stream: None,
+            reason: None,
+        };
+        notice(&subject, text, &document)
+    }
+
+    /// The mail about a batch that can't be read.
+    ///
+    /// # Errors
+    ///
+    /// [`EmailError`] if the template or the document fails, which no content can cause.
+    pub fn damaged(batch: &DamagedBatch, style: &Style) -> Result<Self, EmailError> {
+        let known = |name: &str| (!name.is_empty()).then(|| Clean::log_name(name));
+        let damaged = Damaged {
+            function: Clean::name(&style.function),
+            owner: (!batch.origin.owner.is_empty()).then(|| Clean::name(&batch.origin.owner)),
+            log_group: known(&batch.origin.log_group),
+            log_stream: known(&batch.origin.log_stream),
+            reason: Clean::text(&batch.reason.replace(": ", ", "), 400),
+            event_bytes: batch.event_bytes,
+            inflated_bytes: batch.inflated_bytes,
+            log_events: batch.log_events,
+            time: utc(batch.time),
+        };
+        let text = match style.language {
+            Language::English => DamagedEnglish(&damaged).render(),
+            Language::Japanese => DamagedJapanese(&damaged).render(),
+        };
+        let place = damaged.log_group.as_ref().map_or("an unknown log group", Clean::as_str);
+        let subject = Subject::clipped(&format!("[HIGH] A batch could not be read: {place}"));
+        let document = Document {
+            schema: "root-usage-notice/1",
+            kind: "damaged-batch",
+            subject: subject.as_str(),
+            time: batch.time.to_string(),
+            function: &damaged.function,
+            log_group: damaged.log_group.as_ref(),
+            log_stream: damaged.log_stream.as_ref(),
+            reason: Some(&damaged.reason),
+        };
+        notice(&subject, text, &document)
+    }
+}
+
+fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+fn notice(subject: &Subject, text: askama::Result<String>, document: &Document) -> Result<Message, EmailError> {
+    Ok(Message {
+        subject: subject.clone(),
+        text: text.map_err(EmailError::Render)?,
+        sms: subject.as_str().chars().take(SMS_MAX).collect(),
+        document: serde_json::to_string(document).map_err(EmailError::Document)?,
+    })
+}

@@ -1,0 +1,29 @@
+"""The function that `sam build` made, as a file: whether Lambda's operating system can load it."""
+
+import re
+
+import pytest
+
+from conftest import environment, run
+
+# Amazon Linux 2023, on which provided.al2023 runs, has this one.
+# Source: Amazon Linux 2023 release notes, package glibc.
+GLIBC = (2, 34)
+
+
+@pytest.fixture(scope="module")
+def symbols(built_template, tmp_path_factory):
+    """What the binary wants from shared libraries. objdump comes with the C compiler."""
+    binary = built_template.parent / "AlertFunction" / "bootstrap"
+    return run(["objdump", "--dynamic-syms", str(binary)], environment(tmp_path_factory.mktemp("binary"))).stdout
+
+
+def test_binary_asks_for_no_newer_glibc_than_lambda_has(symbols):
+    wanted = {tuple(map(int, found.split("."))) for found in re.findall(r"\bGLIBC_([0-9.]+)", symbols)}
+
+    assert wanted
+    assert max(wanted) <= GLIBC
+
+
+def test_binary_is_for_the_default_architecture(symbols):
+    assert "elf64-x86-64" in symbols

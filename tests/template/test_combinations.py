@@ -1,0 +1,306 @@
+"""What the stack is for every combination of choices: which resources, and that nothing in it dangles.
+
+A reference to a resource, parameter or condition that is not there fails the evaluation itself.
+"""
+
+import itertools
+import json
+import random
+
+import pytest
+
+import expansion
+from expansion import ROOT, Refused, as_list, expand
+
+RULES = {rule["id"]: rule["pattern"] for rule in json.loads((ROOT / "rules.json").read_text())}
+ROOT_USAGE, SECURITY_HUB = RULES["root-usage"], RULES["root-usage-cis"]
+OWN = "{ $.eventName = StopLogging }"
+
+NEW_TRAIL = {"CreateTrail": "true", "CloudTrailLogGroupName": ""}
+TWO_MORE = {"SecondNotificationEmail": "b@example.com", "ThirdNotificationEmail": "c@example.com"}
+GIVEN_KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+# What a person can choose, and the parameters that say so. All of these meet all others.
+CHOICES = {
+    "trail": {"existing": {}, "new": NEW_TRAIL},
+    "emails": {"none": {"NotificationEmail": ""}, "one": {}, "three": TWO_MORE},
+    "key": {"none": {}, "made": {"AlertKey": "create"}, "given": {"AlertKey": GIVEN_KEY}},
+    "security_hub": {"no": {}, "yes": {"SecurityHubCompliance": "true"}},
+    "rules": {
+        "root": {},
+        "cis": {"Rules": "cis"},
+        "both": {"Rules": "root-usage,cis"},
+        "own": {"ExtraRulePattern": OWN},
+        "operator": {"SubscriptionFilterPattern": "Root"},
+        "operator-all": {"SubscriptionFilterPattern": ""},
+        "operator-own": {"SubscriptionFilterPattern": "Root", "ExtraRulePattern": OWN},
+    },
+    "alarms": {"all": {}, "most": {"Alarms": "most"}, "few": {"Alarms": "few"}},
+    "metrics": {"on": {}, "off": {"Metrics": "off"}},
+    "silence": {"watched": {}, "not": {"SilenceHours": "0"}},
+    "history": {"on": {}, "off": {"HistoryMinutes": "0"}},
+}
+# These touch one property each and no other choice: each combination gets some of them.
+SWITCHES = {
+    "concurrency": {"any": {}, "reserved": {"ReservedConcurrency": "2"}},
+    "tracing": {"off": {}, "on": {"Tracing": "Active"}},
+    "bucket": {"for ever": {}, "seven years": {"TrailBucketDays": "2557"}},
+    "architecture": {"x86_64": {}, "arm64": {"Architecture": "arm64"}},
+}
+
+ALWAYS = {
+    "AlertFunction",
+    "AlertFunctionEventInvokeConfig",
+    "AlertFunctionLogGroup",
+    "AlertFunctionPolicy",
+    "AlertFunctionRole",
+    "AlertTopic",
+    "AlertTopicPolicy",
+    "DeadLetterQueue",
+    "DeadLetterQueueAlarm",
+    "DeliveryErrorsAlarm",
+    "FunctionErrorsAlarm",
+    "OperationsTopic",
+    "OperationsTopicPolicy",
+    "RecipeAlarm",
+    "RecipeFilter",
+    "Subscription",
+    "SubscriptionPermission",
+}
+# Which choices bring which resources: what the template's conditions must come to.
+OPTIONAL = [
+    (lambda c: c["trail"] == "new", {"Trail", "TrailBucket", "TrailBucketPolicy", "TrailLogGroup", "TrailRole"}),
+    (lambda c: c["emails"] != "none", {"AlertsToFirstEmail", "OperationsToFirstEmail"}),
+    (
+        lambda c: c["emails"] == "three",
+        {"AlertsToSecondEmail", "OperationsToSecondEmail", "AlertsToThirdEmail", "OperationsToThirdEmail"},
+    ),
+    (lambda c: c["key"] == "made", {"AlertTopicKey"}),
+    (
+        lambda c: c["alarms"] != "few",
+        {"DeadLetterErrorsAlarm", "DroppedEventsAlarm", "ThrottlesAlarm", "DeliveryThrottlingAlarm"},
+    ),
+    (
+        lambda c: c["alarms"] == "all" and c["metrics"] == "on",
+        {"RecipeCounted", "FunctionReported", "NotReportedAlarm"},
+    ),
+    (lambda c: c["silence"] == "watched", {"Heartbeat", "HeartbeatPermission", "SilenceAlarm"}),
+]
+
+# The subscription's pattern and what the function is told, by the rules chosen.
+PATTERNS = {
+    "root": (ROOT_USAGE, "root-usage", ""),
+    "cis": ("", "cis", ""),
+    "both": ("", "root-usage,cis", ""),
+    "own": ("", "root-usage", OWN),
+    "operator": ("Root", "root-usage", ""),
+    "operator-all": ("", "root-usage", ""),
+    "operator-own": ("Root", "root-usage", OWN),
+}
+
+
+def combinations():
+    """Every combination, as the names of the choices and as parameters."""
+    switched = random.Random(6)
+    for names in itertools.product(*CHOICES.values()):
+        chosen = dict(zip(CHOICES, names))
+        chosen |= {switch: switched.choice(list(values)) for switch, values in SWITCHES.items()}
+        parameters = {}
+        for choice, name in chosen.items():
+            parameters |= (CHOICES | SWITCHES)[choice][name]
+        yield chosen, parameters
+
+
+@pytest.fixture(scope="module")
+def stacks():
+    return [(chosen, expand(**parameters)) for chosen, parameters in combinations()]
+
+
+def statements(stack):
+    """Every policy statement of the stack, with the name of the resource that has it."""
+    for name, resource in stack["Resources"].items():
+        properties = resource["Properties"]
+        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+        keys = ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy")
+        documents += [properties[key] for key in keys if key in properties]
+        for document in documents:
+            for statement in document["Statement"]:
+                yield name, statement
+
+
+def test_every_choice_of_every_axis_is_there(stacks):
+    for axis, values in (CHOICES | SWITCHES).items():
+        assert {chosen[axis] for chosen, _ in stacks} == set(values), axis
+    # The template has no condition that no combination turns on, and none that none turns off.
+    conditions = expansion.source()["Conditions"]
+    seen = {name: set() for name in conditions}
+    template = json.loads(expansion.translated(expansion.TEMPLATE.read_text()))
+    for _, parameters in combinations():
+        evaluation = expansion.Evaluation(template, {**expansion.REQUIRED, **parameters}, expansion.PSEUDO)
+        for name in conditions:
+            seen[name].add(evaluation.condition(name))
+    assert {name for name, values in seen.items() if values != {True, False}} == set()
+
+
+def test_resources_are_what_was_chosen(stacks):
+    for chosen, stack in stacks:
+        expected = set(ALWAYS)
+        for wanted, resources in OPTIONAL:
+            if wanted(chosen):
+                expected |= resources
+        assert set(stack["Resources"]) == expected, chosen
+
+
+def test_subscription_and_function_follow_the_rules(stacks):
+    for chosen, stack in stacks:
+        subscription, rules, own = PATTERNS[chosen["rules"]]
+        variables = stack["Resources"]["AlertFunction"]["Properties"]["Environment"]["Variables"]
+        found = stack["Resources"]["Subscription"]["Properties"]["FilterPattern"]
+        assert (found, variables["RULES"], variables["RULE_PATTERN"]) == (subscription, rules, own), chosen
+
+
+def test_metric_filter_counts_what_the_function_calls_root(stacks):
+    for chosen, stack in stacks:
+        security_hub = chosen["security_hub"] == "yes" or chosen["rules"] == "cis"
+        found = stack["Resources"]["RecipeFilter"]["Properties"]["FilterPattern"]
+        assert found == (SECURITY_HUB if security_hub else ROOT_USAGE), chosen
+
+
+def test_everything_reads_the_same_log_group(stacks):
+    for chosen, stack in stacks:
+        group = "<TrailLogGroup>" if chosen["trail"] == "new" else "trail-log-group"
+        resources = stack["Resources"]
+        assert resources["Subscription"]["Properties"]["LogGroupName"] == group, chosen
+        assert resources["RecipeFilter"]["Properties"]["LogGroupName"] == group, chosen
+        permission = resources["SubscriptionPermission"]["Properties"]
+        assert permission["SourceArn"] == f"arn:aws:logs:eu-central-1:111122223333:log-group:{group}:*", chosen
+        for name in ("DeliveryErrorsAlarm", "DeliveryThrottlingAlarm", "SilenceAlarm"):
+            if name in resources:
+                dimensions = {one["Name"]: one["Value"] for one in resources[name]["Properties"]["Dimensions"]}
+                assert dimensions["LogGroupName"] == group, (name, chosen)
+        assert stack["Outputs"]["TrailLogGroupName"] == group, chosen
+
+
+def test_no_statement_but_the_documented_ones_has_every_resource(stacks):
+    for chosen, stack in stacks:
+        allowed = set()
+        if chosen["silence"] == "watched" or chosen["history"] == "on":
+            allowed.add(("AlertFunctionPolicy", "LookUpEvents"))
+        if chosen["tracing"] == "on":
+            allowed.add(("AlertFunctionPolicy", "WriteTraces"))
+        if chosen["key"] == "made":
+            # In a key's policy `*` is the key.
+            allowed |= {("AlertTopicKey", "AccountAdministers"), ("AlertTopicKey", "FunctionPublishes")}
+        found = {
+            (name, statement["Sid"])
+            for name, statement in statements(stack)
+            if statement["Effect"] == "Allow" and "*" in as_list(statement.get("Resource", []))
+        }
+        assert found == allowed, chosen
+
+
+def test_no_statement_allows_every_action_or_everybody(stacks):
+    # SNS's own documentation has the star in the second one; the first is the key's administrators.
+    stars = {("AccountAdministers", "kms:*"), ("FunctionPublishes", "kms:GenerateDataKey*")}
+    stars.add(("UseAlertKey", "kms:GenerateDataKey*"))
+    for chosen, stack in stacks:
+        for name, statement in statements(stack):
+            if statement["Effect"] != "Allow":
+                continue
+            assert statement.get("Principal") != "*", (name, chosen)
+            assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys(), (name, chosen)
+            for action in as_list(statement["Action"]):
+                assert "*" not in action or (statement["Sid"], action) in stars, (name, action, chosen)
+
+
+def test_role_has_what_the_choices_need_and_no_more(stacks):
+    for chosen, stack in stacks:
+        policy = stack["Resources"]["AlertFunctionPolicy"]["Properties"]
+        found = {
+            (action, resource)
+            for statement in policy["PolicyDocument"]["Statement"]
+            for action in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+        }
+        expected = {
+            ("sns:Publish", "<AlertTopic>"),
+            ("logs:CreateLogStream", "<AlertFunctionLogGroup.Arn>"),
+            ("logs:PutLogEvents", "<AlertFunctionLogGroup.Arn>"),
+            ("sqs:SendMessage", "<DeadLetterQueue.Arn>"),
+        }
+        if chosen["silence"] == "watched" or chosen["history"] == "on":
+            expected.add(("cloudtrail:LookupEvents", "*"))
+        if chosen["key"] != "none":
+            key = GIVEN_KEY if chosen["key"] == "given" else "<AlertTopicKey.Arn>"
+            expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey*", key)}
+        if chosen["tracing"] == "on":
+            expected |= {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
+        assert found == expected, chosen
+        role = stack["Resources"]["AlertFunctionRole"]["Properties"]
+        assert policy["Roles"] == ["<AlertFunctionRole>"]
+        assert "Policies" not in role and "ManagedPolicyArns" not in role
+
+
+def test_operations_topic_shares_nothing_with_the_alert_topic(stacks):
+    keys = {"none": None, "made": "<AlertTopicKey.Arn>", "given": GIVEN_KEY}
+    for chosen, stack in stacks:
+        resources = stack["Resources"]
+        assert resources["AlertTopic"]["Properties"].get("KmsMasterKeyId") == keys[chosen["key"]], chosen
+        assert "KmsMasterKeyId" not in resources["OperationsTopic"]["Properties"]
+        own = json.dumps([one for name, one in resources.items() if name.startswith("Operations")])
+        assert "AlertTopic" not in own and "AlertFunction" not in own
+        for name, resource in resources.items():
+            if resource["Type"] in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"):
+                silent = name in ("RecipeCounted", "FunctionReported")
+                assert resource["Properties"].get("AlarmActions") == (None if silent else ["<OperationsTopic>"]), name
+
+
+def test_each_address_is_subscribed_to_both_topics(stacks):
+    addresses = {"none": [], "one": ["security@example.com"]}
+    addresses["three"] = ["security@example.com", "b@example.com", "c@example.com"]
+    for chosen, stack in stacks:
+        found = [
+            (one["Properties"]["TopicArn"], one["Properties"]["Protocol"], one["Properties"]["Endpoint"])
+            for one in stack["Resources"].values()
+            if one["Type"] == "AWS::SNS::Subscription"
+        ]
+        expected = [
+            (topic, "email", address)
+            for address in addresses[chosen["emails"]]
+            for topic in ("<AlertTopic>", "<OperationsTopic>")
+        ]
+        assert sorted(found) == sorted(expected), chosen
+
+
+def test_switches_reach_their_property(stacks):
+    for chosen, stack in stacks:
+        function = stack["Resources"]["AlertFunction"]["Properties"]
+        reserved = {"any": None, "reserved": "2"}[chosen["concurrency"]]
+        assert function.get("ReservedConcurrentExecutions") == reserved, chosen
+        assert function["TracingConfig"]["Mode"] == {"off": "PassThrough", "on": "Active"}[chosen["tracing"]]
+        assert function["Architectures"] == [chosen["architecture"]]
+        assert function["Environment"]["Variables"]["METRICS"] == chosen["metrics"]
+        if chosen["trail"] == "new":
+            bucket = stack["Resources"]["TrailBucket"]["Properties"]
+            days = [rule.get("ExpirationInDays") for rule in bucket["LifecycleConfiguration"]["Rules"]]
+            assert days == [None, None] + (["2557"] if chosen["bucket"] == "seven years" else []), chosen
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"CloudTrailLogGroupName": ""},
+        {"CreateTrail": "true"},
+        {"CloudTrailLogGroupName": "arn:aws:logs:eu-central-1:111122223333:log-group:x"},
+        {"AlertKey": "alias/aws/sns"},
+        {"Rules": "root-usage;cis"},
+        {"ReservedConcurrency": "0"},
+        {"NotificationEmail": "nobody"},
+        {"SilenceHours": "25"},
+        {"RecipePeriodSeconds": "301"},
+    ],
+    ids=str,
+)
+def test_wrong_answers_are_refused_before_anything_is_made(parameters):
+    with pytest.raises(Refused):
+        expand(**parameters)

@@ -1,0 +1,556 @@
+"""What the stack says where no emulator looks: policies, alarms, the trail, what stays when it goes."""
+
+import json
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from expansion import EVERYTHING, ROOT, expand, source
+
+RULES = json.loads((ROOT / "rules.json").read_text())
+ACCOUNT_ROOT = {"AWS": "arn:aws:iam::111122223333:root"}
+TRAIL_ARN = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/root-usage-alert"
+NEW_TRAIL = {"CreateTrail": "true", "CloudTrailLogGroupName": ""}
+ALARM_TYPES = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+
+
+@pytest.fixture(scope="module")
+def default():
+    return expand()["Resources"]
+
+
+@pytest.fixture(scope="module")
+def everything():
+    return expand(**EVERYTHING)["Resources"]
+
+
+def properties(resources, name):
+    return resources[name]["Properties"]
+
+
+def alarms(resources):
+    return {name: one["Properties"] for name, one in resources.items() if one["Type"] in ALARM_TYPES}
+
+
+def policy(resources, name):
+    """The statements of a policy, by their Sid."""
+    document = properties(resources, name)["PolicyDocument"]
+    return {statement["Sid"]: statement for statement in document["Statement"]}
+
+
+# ── The rules' text ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_published_rules_stand_in_the_alarms_to_the_letter():
+    resources = yaml_parse((ROOT / "cis-alarms.yaml").read_text())["Resources"].values()
+    rules = [rule for rule in RULES if "cis" in rule["sets"]]
+    filters = [one["Properties"] for one in resources if one["Type"] == "AWS::Logs::MetricFilter"]
+    watching = [one["Properties"] for one in resources if one["Type"] == "AWS::CloudWatch::Alarm"]
+
+    assert [one["FilterPattern"] for one in filters] == [rule["pattern"] for rule in rules]
+    metrics = [metric for one in filters for metric in one["MetricTransformations"]]
+    counted = [(metric["MetricNamespace"], metric["MetricName"]) for metric in metrics]
+    assert [(alarm["Namespace"], alarm["MetricName"]) for alarm in watching] == counted
+    assert len({name for _, name in counted}) == len(rules)
+
+
+def test_default_rule_is_the_one_whose_pattern_the_subscription_has():
+    # The condition RootUsageIsAll compares with this name.
+    assert source()["Parameters"]["Rules"]["Default"] == "root-usage"
+    assert "root-usage" in [rule["id"] for rule in RULES]
+
+
+# ── AWS's recipe, and Security Hub's control CloudWatch.1 ───────────────────────────────────────────
+
+
+def test_recipe_is_the_recipe(default):
+    transformations = properties(default, "RecipeFilter")["MetricTransformations"]
+    assert transformations == [
+        {"MetricNamespace": "CloudTrailMetrics", "MetricName": "RootAccountUsageCount", "MetricValue": "1"}
+    ]
+    alarm = properties(default, "RecipeAlarm")
+    assert (alarm["AlarmName"], alarm["Statistic"], alarm["Threshold"]) == ("Root Account Usage", "Sum", "1")
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == ("300", 1)
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_recipe_has_other_names_threshold_and_period_when_asked():
+    names = {
+        "RecipeFilterName": "Second",
+        "RecipeMetricNamespace": "Other",
+        "RecipeMetricName": "Count",
+        "RecipeAlarmName": "Root again",
+        "RecipeThreshold": "3",
+        "RecipePeriodSeconds": "900",
+    }
+    resources = expand(**names)["Resources"]
+    recipe, alarm = properties(resources, "RecipeFilter"), properties(resources, "RecipeAlarm")
+
+    assert recipe["FilterName"] == "Second"
+    (metric,) = recipe["MetricTransformations"]
+    assert (metric["MetricNamespace"], metric["MetricName"]) == ("Other", "Count")
+    for name in ("RecipeAlarm", "RecipeCounted"):
+        watching = properties(resources, name)
+        assert (watching["Namespace"], watching["MetricName"]) == ("Other", "Count"), name
+    assert (alarm["AlarmName"], alarm["Threshold"], alarm["Period"]) == ("Root again", "3", "900")
+
+
+# The control's fifth condition, a confirmed subscriber, only a person can meet: the first output.
+# Source: Security Hub User Guide, CloudWatch.1.
+
+
+@pytest.fixture(scope="module")
+def compliant():
+    # A threshold that the control would refuse, to show that it does not get through.
+    return expand(**NEW_TRAIL, SecurityHubCompliance="true", RecipeThreshold="5")["Resources"]
+
+
+def test_cloudwatch_1_condition_1_active_multi_region_trail_with_all_management_events(compliant):
+    trail = properties(compliant, "Trail")
+
+    assert trail["IsLogging"] is True
+    assert trail["IsMultiRegionTrail"] is True
+    assert trail["EventSelectors"] == [{"ReadWriteType": "All", "IncludeManagementEvents": True}]
+    assert trail["CloudWatchLogsLogGroupArn"] == "<TrailLogGroup.Arn>"
+
+
+def test_cloudwatch_1_condition_2_exact_pattern_on_the_trails_log_group(compliant):
+    recipe = properties(compliant, "RecipeFilter")
+
+    assert recipe["LogGroupName"] == "<TrailLogGroup>"
+    assert recipe["FilterPattern"] == (
+        '{$.userIdentity.type="Root" && $.userIdentity.invokedBy NOT EXISTS && $.eventType !="AwsServiceEvent"}'
+    )
+
+
+def test_cloudwatch_1_condition_3_alarm_on_that_metric(compliant):
+    (metric,) = properties(compliant, "RecipeFilter")["MetricTransformations"]
+    alarm = properties(compliant, "RecipeAlarm")
+
+    assert metric["MetricValue"] == "1"
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
+    assert "Dimensions" not in alarm
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert alarm["Threshold"] == 1
+
+
+def test_cloudwatch_1_condition_4_alarm_tells_a_topic_with_a_subscriber(compliant):
+    assert properties(compliant, "RecipeAlarm")["AlarmActions"] == ["<OperationsTopic>"]
+    assert properties(compliant, "RecipeAlarm").get("ActionsEnabled", True) is True
+    assert properties(compliant, "OperationsToFirstEmail")["TopicArn"] == "<OperationsTopic>"
+
+
+def test_cloudwatch_1_condition_5_is_what_the_first_output_tells_a_person_to_do():
+    outputs = expand()["Outputs"]
+
+    first = next(iter(outputs))
+    assert first == min(outputs)
+    assert "Confirm both subscriptions" in outputs[first]
+    assert "<AlertTopic>" in outputs[first] and "<OperationsTopic>" in outputs[first]
+
+
+# ── Topics ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("topic", ["AlertTopic", "OperationsTopic"])
+def test_topic_takes_nothing_from_outside_the_account_or_without_tls(topic, default):
+    statements = policy(default, f"{topic}Policy")
+
+    assert properties(default, f"{topic}Policy")["Topics"] == [f"<{topic}>"]
+    assert statements["OwnerAccountOnly"]["Principal"] == ACCOUNT_ROOT
+    deny = statements["TlsOnly"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sns:Publish")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert {statement["Resource"] for statement in statements.values()} == {f"<{topic}>"}
+    others = statements.keys() - {"OwnerAccountOnly", "TlsOnly"}
+    assert others == ({"AlarmsPublish"} if topic == "OperationsTopic" else set())
+
+
+def test_only_alarms_of_this_account_publish_to_the_operations_topic(default):
+    statement = policy(default, "OperationsTopicPolicy")["AlarmsPublish"]
+
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Action"] == "sns:Publish"
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "111122223333"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:*"},
+    }
+
+
+def test_made_key_lets_the_functions_role_publish(everything):
+    key = properties(everything, "AlertTopicKey")
+    statements = {statement["Sid"]: statement for statement in key["KeyPolicy"]["Statement"]}
+
+    assert statements.keys() == {"AccountAdministers", "FunctionPublishes"}
+    assert statements["AccountAdministers"]["Principal"] == ACCOUNT_ROOT
+    assert statements["FunctionPublishes"]["Principal"] == {"AWS": "<AlertFunctionRole.Arn>"}
+    assert statements["FunctionPublishes"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert key["EnableKeyRotation"] is True
+
+
+# ── The function and what feeds it ──────────────────────────────────────────────────────────────────
+
+
+def test_failed_events_are_kept_encrypted_and_for_two_weeks(default):
+    queue, function = properties(default, "DeadLetterQueue"), properties(default, "AlertFunction")
+
+    assert function["DeadLetterConfig"] == {"TargetArn": "<DeadLetterQueue.Arn>"}
+    assert queue["SqsManagedSseEnabled"] is True
+    assert queue["MaximumMessageSize"] == 1024 * 1024
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    # Lambda refuses a dead-letter queue that the role may not write to.
+    assert default["AlertFunction"]["DependsOn"] == "AlertFunctionPolicy"
+
+
+def test_lambda_retries_twice_for_six_hours(default):
+    asynchronous = properties(default, "AlertFunctionEventInvokeConfig")
+
+    assert asynchronous["FunctionName"] == "<AlertFunction>"
+    assert asynchronous["MaximumRetryAttempts"] == 2
+    assert asynchronous["MaximumEventAgeInSeconds"] == 6 * 60 * 60
+
+
+def test_function_is_small_and_logs_json(default):
+    function = properties(default, "AlertFunction")
+
+    assert (function["Runtime"], function["MemorySize"], function["Timeout"]) == ("provided.al2023", 128, 30)
+    assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": "<AlertFunctionLogGroup>"}
+    assert properties(default, "AlertFunctionLogGroup")["RetentionInDays"] == "365"
+
+
+def test_each_variable_of_the_function_has_a_parameter():
+    values = {
+        "Rules": "root-usage-cis",
+        "ExtraRulePattern": "{ $.x = 1 }",
+        "AlertLanguage": "ja",
+        "AlertTimeZone": "Asia/Tokyo",
+        "TrustedCidrs": "192.0.2.0/24",
+        "MaskAccessKeys": "false",
+        "HistoryMinutes": "15",
+        "HistoryTimeoutMs": "500",
+        "MaxBatchBytes": "2097152",
+        "Metrics": "off",
+    }
+    variables = properties(expand(**values)["Resources"], "AlertFunction")["Environment"]["Variables"]
+
+    assert variables == {
+        "ALERT_TOPIC_ARN": "<AlertTopic>",
+        "RULES": "root-usage-cis",
+        "RULE_PATTERN": "{ $.x = 1 }",
+        "ALERT_LANGUAGE": "ja",
+        "ALERT_TIME_ZONE": "Asia/Tokyo",
+        "TRUSTED_CIDRS": "192.0.2.0/24",
+        "MASK_ACCESS_KEYS": "false",
+        "HISTORY_MINUTES": "15",
+        "HISTORY_TIMEOUT_MS": "500",
+        "MAX_BATCH_BYTES": "2097152",
+        "METRICS": "off",
+    }
+
+
+def test_only_the_log_group_and_the_heartbeat_of_this_account_may_invoke(default):
+    logs, schedule = properties(default, "SubscriptionPermission"), properties(default, "HeartbeatPermission")
+
+    assert (logs["Principal"], schedule["Principal"]) == ("logs.amazonaws.com", "events.amazonaws.com")
+    assert logs["SourceArn"] == "arn:aws:logs:eu-central-1:111122223333:log-group:trail-log-group:*"
+    assert schedule["SourceArn"] == "<Heartbeat.Arn>"
+    for permission in (logs, schedule):
+        assert permission["SourceAccount"] == "111122223333"
+        assert permission["Action"] == "lambda:InvokeFunction"
+        assert permission["FunctionName"] == "<AlertFunction>"
+
+
+def test_permission_is_there_before_the_subscription(default):
+    assert default["Subscription"]["DependsOn"] == "SubscriptionPermission"
+
+
+def test_heartbeat_is_hourly_and_carries_no_record(default):
+    heartbeat = properties(default, "Heartbeat")
+
+    assert (heartbeat["ScheduleExpression"], heartbeat["State"]) == ("rate(1 hour)", "ENABLED")
+    (target,) = heartbeat["Targets"]
+    assert target["Arn"] == "<AlertFunction.Arn>"
+    assert json.loads(target["Input"]) == {"heartbeat": {}}
+
+
+# ── Alarms ──────────────────────────────────────────────────────────────────────────────────────────
+
+FUNCTION = {"FunctionName": "<AlertFunction>"}
+DELIVERY = {"LogGroupName": "trail-log-group", "DestinationType": "Lambda", "FilterName": "root-usage-alert"}
+
+
+@pytest.mark.parametrize(
+    "name, namespace, metric, dimensions, statistic",
+    [
+        ("FunctionErrorsAlarm", "AWS/Lambda", "Errors", FUNCTION, "Sum"),
+        ("DeadLetterErrorsAlarm", "AWS/Lambda", "DeadLetterErrors", FUNCTION, "Sum"),
+        ("DroppedEventsAlarm", "AWS/Lambda", "AsyncEventsDropped", FUNCTION, "Sum"),
+        ("ThrottlesAlarm", "AWS/Lambda", "Throttles", FUNCTION, "Sum"),
+        ("DeliveryErrorsAlarm", "AWS/Logs", "DeliveryErrors", DELIVERY, "Sum"),
+        ("DeliveryThrottlingAlarm", "AWS/Logs", "DeliveryThrottling", DELIVERY, "Sum"),
+        (
+            "DeadLetterQueueAlarm",
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            {"QueueName": "<DeadLetterQueue.QueueName>"},
+            "Maximum",
+        ),
+    ],
+)
+def test_one_failure_in_five_minutes_is_an_alarm(name, namespace, metric, dimensions, statistic, default):
+    alarm = properties(default, name)
+
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (namespace, metric, statistic)
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == dimensions
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["Threshold"]) == (300, 1, 1)
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_hours_without_a_record_are_an_alarm():
+    alarm = properties(expand(SilenceHours="7")["Resources"], "SilenceAlarm")
+
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Logs", "IncomingLogEvents", "Sum")
+    assert alarm["Dimensions"] == [{"Name": "LogGroupName", "Value": "trail-log-group"}]
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, "7")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+
+
+def test_missing_data_is_breaching_for_silence_and_nowhere_else(default):
+    treated = {name: one["TreatMissingData"] for name, one in alarms(default).items() if "AlarmRule" not in one}
+
+    assert treated.pop("SilenceAlarm") == "breaching"
+    assert len(treated) == 10
+    assert set(treated.values()) == {"notBreaching"}
+
+
+def seconds(alarm, period=None):
+    """How long an alarm remembers one data point."""
+    assert alarm["DatapointsToAlarm"] == 1
+    return alarm["EvaluationPeriods"] * (period or alarm["Period"])
+
+
+def test_recipe_without_a_report_is_an_alarm_and_no_true_root_use_is(default):
+    composite = properties(default, "NotReportedAlarm")
+    counted, reported = properties(default, "RecipeCounted"), properties(default, "FunctionReported")
+    metrics = {one["Id"]: one for one in reported["Metrics"]}
+
+    assert composite["AlarmRule"] == 'ALARM("<RecipeCounted>")'
+    assert composite["ActionsSuppressor"] == "<FunctionReported>"
+    assert metrics["reported"]["Expression"] == "matched + duplicate"
+    assert [name for name, one in metrics.items() if one["ReturnData"]] == ["reported"]
+    for name, metric in (("matched", "Matched"), ("duplicate", "Duplicate")):
+        assert metrics[name]["MetricStat"]["Metric"] == {
+            "Namespace": "RootUsageAlert",
+            "MetricName": metric,
+            "Dimensions": [{"Name": "FunctionName", "Value": "<AlertFunction>"}],
+        }
+    # A delivery of three minutes, two retries of one and two, and the metrics' own few.
+    wait = composite["ActionsSuppressorWaitPeriod"]
+    assert wait >= 10 * 60
+    # The count must outlive the wait, or the alarm is over before it speaks; the report must outlive
+    # the count, or it speaks when the report is forgotten.
+    report = seconds(reported, metrics["matched"]["MetricStat"]["Period"])
+    assert wait < seconds(counted) < report
+    assert composite["ActionsSuppressorExtensionPeriod"] >= wait
+
+
+def test_each_alarm_says_what_broke_and_what_to_do(default):
+    for name, alarm in alarms(default).items():
+        text = alarm["AlarmDescription"]
+        # CloudWatch's own limit.
+        assert 60 < len(text) <= 1024, name
+        assert "\n" not in text, name
+        if "AlarmActions" in alarm:
+            # A sentence that tells the reader to do something.
+            instructions = ("look ", "Look ", "replay", "repair", "Check ", "Deploy ", "deploy ")
+            assert any(word in text for word in instructions), name
+            assert "root-usage-alert" in text or "<AlertFunction>" in text, name
+
+
+def test_alarms_of_two_stacks_have_different_names():
+    one = expand(RecipeAlarmName="one")["Resources"]
+    other = expand(RecipeAlarmName="other", pseudo={"AWS::StackName": "second"})["Resources"]
+    names = [alarm["AlarmName"] for resources in (one, other) for alarm in alarms(resources).values()]
+
+    assert len(set(names)) == len(names)
+
+
+# ── The trail ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_trail_validates_its_files_and_waits_for_the_bucket_policy(everything):
+    trail = properties(everything, "Trail")
+
+    assert trail["EnableLogFileValidation"] is True
+    assert trail["IncludeGlobalServiceEvents"] is True
+    assert trail["S3BucketName"] == "<TrailBucket>"
+    assert trail["CloudWatchLogsRoleArn"] == "<TrailRole.Arn>"
+    assert everything["Trail"]["DependsOn"] == "TrailBucketPolicy"
+    # What the bucket's policy names must be this trail.
+    assert trail["TrailName"] == TRAIL_ARN.rpartition("/")[2]
+
+
+def test_trail_bucket_is_encrypted_versioned_and_private(everything):
+    bucket = properties(everything, "TrailBucket")
+
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert all(rule["Status"] == "Enabled" for rule in bucket["LifecycleConfiguration"]["Rules"])
+
+
+def test_only_this_trail_writes_to_the_bucket_and_only_with_tls(everything):
+    statements = policy(everything, "TrailBucketPolicy")
+    check, write, deny = (statements[sid] for sid in ("AWSCloudTrailAclCheck", "AWSCloudTrailWrite", "TlsOnly"))
+
+    assert len(statements) == 3
+    for statement in (check, write):
+        assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "cloudtrail.amazonaws.com"})
+        assert statement["Condition"]["StringEquals"]["aws:SourceArn"] == TRAIL_ARN
+    assert (check["Action"], check["Resource"]) == ("s3:GetBucketAcl", "<TrailBucket.Arn>")
+    assert write["Action"] == "s3:PutObject"
+    assert write["Resource"] == "<TrailBucket.Arn>/AWSLogs/111122223333/*"
+    assert write["Condition"]["StringEquals"]["s3:x-amz-acl"] == "bucket-owner-full-control"
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
+    assert deny["Resource"] == ["<TrailBucket.Arn>", "<TrailBucket.Arn>/*"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_trail_writes_to_its_own_log_group_only(everything):
+    role = properties(everything, "TrailRole")
+
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "cloudtrail.amazonaws.com"}
+    (inline,) = role["Policies"]
+    (statement,) = inline["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert statement["Resource"] == (
+        "arn:aws:logs:eu-central-1:111122223333:log-group:<TrailLogGroup>:log-stream:111122223333_CloudTrail_*"
+    )
+    assert int(properties(everything, "TrailLogGroup")["RetentionInDays"]) > 0
+
+
+def test_audit_data_outlives_the_stack(everything):
+    for name in ("TrailBucket", "TrailLogGroup"):
+        # A stack that could not be made leaves nothing behind; one that was leaves the records.
+        assert everything[name]["DeletionPolicy"] == "RetainExceptOnCreate", name
+        assert everything[name]["UpdateReplacePolicy"] == "Retain", name
+        # A name of its own would be in the way of the next stack.
+        assert not {"BucketName", "LogGroupName"} & properties(everything, name).keys(), name
+
+
+def test_whatever_holds_data_says_what_becomes_of_it(everything):
+    kinds = ("AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::KMS::Key")
+    holding = {name: one for name, one in everything.items() if one["Type"] in kinds}
+
+    assert len(holding) == 5
+    for name, one in holding.items():
+        assert {"DeletionPolicy", "UpdateReplacePolicy"} <= one.keys(), name
+
+
+# ── The whole ───────────────────────────────────────────────────────────────────────────────────────
+
+# Source: CloudFormation's resource reference; these types have no property Tags.
+UNTAGGABLE = {
+    "AWS::IAM::Policy",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::MetricFilter",
+    "AWS::Logs::SubscriptionFilter",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+}
+
+
+def test_everything_is_tagged(everything):
+    for name, resource in everything.items():
+        if resource["Type"] not in UNTAGGABLE:
+            assert {"Key": "Project", "Value": "root-usage-alert"} in properties(everything, name)["Tags"], name
+
+
+@pytest.mark.parametrize(
+    "partition, region, console, suffix",
+    [
+        ("aws", "us-east-1", "console.aws.amazon.com", "amazonaws.com"),
+        ("aws-us-gov", "us-gov-west-1", "console.amazonaws-us-gov.com", "amazonaws.com"),
+        ("aws-cn", "cn-north-1", "console.amazonaws.cn", "amazonaws.com.cn"),
+    ],
+)
+def test_template_works_in_every_partition(partition, region, console, suffix):
+    pseudo = {"AWS::Partition": partition, "AWS::Region": region, "AWS::URLSuffix": suffix}
+    stack = expand(pseudo=pseudo, **EVERYTHING)
+
+    text = json.dumps(stack)
+    arns = {word.split(":")[1] for word in text.split('"') if word.startswith("arn:")}
+    assert arns == {partition}
+    assert text.count(f"arn:{partition}:") == text.count("arn:")
+    links = [value for name, value in stack["Outputs"].items() if name.endswith("Console")]
+    assert len(links) == 3
+    assert all(link.startswith(f"https://{console}/") and f"region={region}" in link for link in links)
+
+
+def test_names_derive_from_the_stacks_so_that_two_fit_in_one_account():
+    recipe = {
+        "RecipeFilterName": "Second",
+        "RecipeMetricNamespace": "Second",
+        "RecipeMetricName": "Second",
+        "RecipeAlarmName": "Second",
+    }
+    keys = ("TopicName", "QueueName", "FunctionName", "LogGroupName", "FilterName", "AlarmName", "TrailName")
+
+    def names(stack):
+        return {
+            (resource["Type"], key, resource["Properties"][key])
+            for resource in stack["Resources"].values()
+            for key in keys
+            # What is a reference belongs to this stack anyway; the trail's log group is not made by it.
+            if key in resource["Properties"] and resource["Properties"][key] != "trail-log-group"
+            if not resource["Properties"][key].startswith("<")
+        }
+
+    one, other = names(expand()), names(expand(**recipe, pseudo={"AWS::StackName": "second"}))
+    assert len(one) == 19
+    assert not one & other
+
+
+def test_questions_that_matter_come_first():
+    questions = list(source()["Parameters"])
+
+    assert questions[:4] == ["NotificationEmail", "CloudTrailLogGroupName", "CreateTrail", "SecurityHubCompliance"]
+    assert [name for name in questions[2:] if "Default" not in source()["Parameters"][name]] == []
+
+
+def test_outputs_are_what_a_person_needs_next():
+    outputs = expand(**EVERYTHING)["Outputs"]
+
+    assert list(outputs) == list(source()["Outputs"])
+    for name, value in outputs.items():
+        assert isinstance(value, str) and value, name
+
+
+def test_everything_a_person_fills_in_or_reads_is_described():
+    for group in ("Parameters", "Outputs"):
+        for name, entry in source()[group].items():
+            assert len(entry["Description"]) > 20, name
+
+
+def test_every_parameter_and_mapping_is_used():
+    template = source()
+    text = json.dumps([template[part] for part in ("Conditions", "Resources", "Outputs")])
+    for name in template["Parameters"]:
+        assert f'{{"Ref": "{name}"}}' in text or f"${{{name}}}" in text, name
+
+
+def test_each_suppressed_check_has_its_reason(everything):
+    suppressed = [
+        (name, skip)
+        for name, resource in everything.items()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert suppressed
+    for name, skip in suppressed:
+        assert len(skip["comment"]) > 20, name
