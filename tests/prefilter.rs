@@ -1,6 +1,7 @@
 //! What is never parsed could not have mattered: over generated batches, reading only what may match gives the same as
 //! reading all, however keys are ordered and texts are escaped, in the batch and in the records inside it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::redundant_closure_for_method_calls, reason = "the method's lifetimes are not general enough")]
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -328,10 +329,7 @@ fn verdict(event: &LogEvent<'_>, rules: &RuleSet) -> Verdict {
         }
     };
     let Ok(entry) = event.entry() else { return unreadable(&event.text()) };
-    let json = match Json::parse(&entry.message) {
-        Ok(json @ Json::Object(_)) => json,
-        _ => return unreadable(&entry.message),
-    };
+    let Ok(json @ Json::Object(_)) = Json::parse(&entry.message) else { return unreadable(&entry.message) };
     let matching: Vec<_> =
         rules.rules().iter().map(AsRef::as_ref).filter(|rule: &&Rule| rule.pattern.matches(&json)).collect();
     if matching.is_empty() { Verdict::Ignored } else { Verdict::Matched(ids(matching)) }

@@ -147,12 +147,22 @@ impl Inflated {
     /// Any [`BatchError`] but [`BatchError::Document`], where not one byte can be had. Where some can, the error is the
     /// [`fault`](Self::fault).
     pub fn from_event(event: &str, limit: usize) -> Result<Self, BatchError> {
+        Self::in_buffer(Vec::new(), event, limit)
+    }
+
+    /// The same, in memory that was [used](Self::into_buffer) before: taking megabytes from the system and giving them
+    /// back costs more than searching them.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_event`](Self::from_event).
+    pub fn in_buffer(mut bytes: Vec<u8>, event: &str, limit: usize) -> Result<Self, BatchError> {
+        bytes.clear();
         if event.trim_ascii().is_empty() {
             return Err(BatchError::Empty);
         }
         let envelope: Envelope = serde_json::from_str(event).map_err(|error| BatchError::Envelope(error.into()))?;
         let (compressed, odd) = decode(&envelope.awslogs.data)?;
-        let mut bytes = Vec::new();
         let fault = inflate(&compressed, limit, &mut bytes).err();
         // Where the base64 is odd, that is why the gzip breaks off.
         let fault = odd.map(BatchError::Base64).or(fault);
@@ -160,6 +170,12 @@ impl Inflated {
             Some(fault) if bytes.is_empty() => Err(fault),
             fault => Ok(Self { bytes, fault }),
         }
+    }
+
+    /// The memory it was read into.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// How many bytes the payload inflated to.
