@@ -162,13 +162,9 @@ impl Inflated {
             return Err(BatchError::Empty);
         }
         let envelope: Envelope = serde_json::from_str(event).map_err(|error| BatchError::Envelope(error.into()))?;
-        let (compressed, odd) = decode(&envelope.awslogs.data)?;
-        let fault = inflate(&compressed, limit, &mut bytes).err();
-        // Where the base64 is odd, that is why the gzip breaks off.
-        let fault = odd.map(BatchError::Base64).or(fault);
-        match fault {
-            Some(fault) if bytes.is_empty() => Err(fault),
-            fault => Ok(Self { bytes, fault }),
+        match inflate(&envelope.awslogs.data, limit, &mut bytes) {
+            Err(fault) if bytes.is_empty() => Err(fault),
+            result => Ok(Self { bytes, fault: result.err() }),
         }
     }
 
@@ -205,52 +201,125 @@ impl Inflated {
     }
 }
 
-/// What base64 holds, up to what is none.
-fn decode(data: &str) -> Result<(Vec<u8>, Option<DecodeError>), BatchError> {
-    let error = match BASE64.decode(data) {
-        Ok(bytes) => return Ok((bytes, None)),
-        Err(error) => error,
-    };
-    let whole = match error {
-        DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => at,
-        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => data.len().saturating_sub(1),
-    };
-    // Four characters are three bytes.
-    match data.get(..whole / 4 * 4).map(|whole| BASE64.decode(whole)) {
-        Some(Ok(bytes)) if !bytes.is_empty() => Ok((bytes, Some(error))),
-        _ => Err(BatchError::Base64(error)),
+/// Inflates base64 of gzip, every member of it, to the end or to the first fault; `bytes` has what came out before it.
+fn inflate(data: &str, limit: usize, bytes: &mut Vec<u8>) -> Result<(), BatchError> {
+    // Piece by piece, so that what is compressed is never in memory as a whole. Four characters are three bytes.
+    const PIECE: usize = 4 << 15;
+    let characters = data.trim_end_matches('=').as_bytes();
+    let compressed = characters.len() / 4 * 3 + characters.len() % 4 * 3 / 4;
+    bytes.reserve(stated_size(characters).min(limit).min(compressed.saturating_mul(1032)).saturating_add(1));
+    let mut gzip = Gzip { member: Decompress::new_gzip(15), ended: false, compressed, taken: 0, limit, bytes };
+    let mut decoded = Vec::with_capacity(PIECE.min(data.len()));
+    for (index, piece) in data.as_bytes().chunks(PIECE).enumerate() {
+        decoded.clear();
+        let odd = decode(piece, &mut decoded).err();
+        gzip.take(&decoded)?;
+        if let Some(odd) = odd {
+            return Err(BatchError::Base64(later(&odd, index * PIECE)));
+        }
+    }
+    gzip.end()
+}
+
+/// How much the gzip says it inflates to. The last four bytes give the size modulo 2^32. They can lie, so they only size
+/// the buffer, and no further than deflate can expand: 1,032 times.
+fn stated_size(characters: &[u8]) -> usize {
+    let last = &characters[(characters.len() / 4 * 4).saturating_sub(8)..];
+    let last = BASE64.decode(last).unwrap_or_default();
+    last.last_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
+}
+
+/// Decodes base64, or what of it is before the first fault.
+fn decode(piece: &[u8], decoded: &mut Vec<u8>) -> Result<(), DecodeError> {
+    let result = BASE64.decode_vec(piece, decoded);
+    if let Err(error) = &result {
+        let whole = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => *at,
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => piece.len().saturating_sub(1),
+        };
+        decoded.clear();
+        let _ = BASE64.decode_vec(&piece[..whole / 4 * 4], decoded);
+    }
+    result
+}
+
+/// The same fault of a text that has so many bytes more before it.
+fn later(error: &DecodeError, bytes: usize) -> DecodeError {
+    match *error {
+        DecodeError::InvalidByte(at, byte) => DecodeError::InvalidByte(at + bytes, byte),
+        DecodeError::InvalidLength(length) => DecodeError::InvalidLength(length + bytes),
+        DecodeError::InvalidLastSymbol { offset, symbol, symbol_value } => {
+            DecodeError::InvalidLastSymbol { offset: offset + bytes, symbol, symbol_value }
+        }
+        DecodeError::InvalidPadding => DecodeError::InvalidPadding,
     }
 }
 
-/// Inflates every gzip member, to the end or to the first fault; `bytes` has what came out before it.
-fn inflate(compressed: &[u8], limit: usize, bytes: &mut Vec<u8>) -> Result<(), BatchError> {
-    // The last four bytes of gzip give the inflated size modulo 2^32. They can lie, so they only size the buffer,
-    // and no further than deflate can expand: 1,032 times.
-    let stated = compressed.last_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
-    bytes.reserve(stated.min(limit).min(compressed.len().saturating_mul(1032)).saturating_add(1));
-    let fault = |bytes: &[u8], source| BatchError::Gzip { compressed: compressed.len(), inflated: bytes.len(), source };
-    let mut rest = compressed;
-    let mut member = Decompress::new_gzip(15);
-    loop {
-        let before = member.total_in();
-        let status = member.decompress_vec(rest, bytes, FlushDecompress::None);
-        let taken = usize::try_from(member.total_in() - before).unwrap_or(usize::MAX);
-        rest = rest.get(taken..).unwrap_or_default();
-        if bytes.len() > limit {
-            bytes.truncate(limit);
-            return Err(BatchError::TooLarge { limit });
+/// Members of gzip, one after the other.
+struct Gzip<'b> {
+    member: Decompress,
+    /// Whether the member has ended.
+    ended: bool,
+    /// How many bytes there are, and how many were taken.
+    compressed: usize,
+    taken: usize,
+    limit: usize,
+    bytes: &'b mut Vec<u8>,
+}
+
+impl Gzip<'_> {
+    fn take(&mut self, mut input: &[u8]) -> Result<(), BatchError> {
+        while let Some(first) = input.first() {
+            if self.ended {
+                if *first != 0x1f {
+                    return Err(self.fault(GzipError::Trailing { bytes: self.compressed - self.taken }));
+                }
+                self.member.reset(true);
+                self.ended = false;
+            }
+            let taken = self.step(input)?;
+            input = &input[taken..];
+            if taken == 0 && !self.is_full() {
+                return Err(self.fault(GzipError::CutOff));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<(), BatchError> {
+        while !self.ended && self.is_full() {
+            self.step(&[])?;
+        }
+        if self.ended { Ok(()) } else { Err(self.fault(GzipError::CutOff)) }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() == self.bytes.capacity()
+    }
+
+    /// How many bytes of the input could be used.
+    fn step(&mut self, input: &[u8]) -> Result<usize, BatchError> {
+        if self.is_full() {
+            let more = self.bytes.len().max(1 << 16).min((self.limit - self.bytes.len()).saturating_add(1));
+            self.bytes.reserve(more);
+        }
+        let before = self.member.total_in();
+        let status = self.member.decompress_vec(input, self.bytes, FlushDecompress::None);
+        let taken = usize::try_from(self.member.total_in() - before).unwrap_or_default();
+        self.taken += taken;
+        if self.bytes.len() > self.limit {
+            self.bytes.truncate(self.limit);
+            return Err(BatchError::TooLarge { limit: self.limit });
         }
         match status {
-            Err(error) => return Err(fault(bytes, GzipError::Damaged(error))),
-            Ok(Status::StreamEnd) if rest.is_empty() => return Ok(()),
-            Ok(Status::StreamEnd) if rest.starts_with(&[0x1f, 0x8b]) => member.reset(true),
-            Ok(Status::StreamEnd) => return Err(fault(bytes, GzipError::Trailing { bytes: rest.len() })),
-            Ok(Status::Ok | Status::BufError) if bytes.len() == bytes.capacity() => {
-                bytes.reserve(bytes.len().max(1 << 16).min((limit - bytes.len()).saturating_add(1)));
-            }
-            Ok(Status::Ok) if !rest.is_empty() => {}
-            Ok(Status::Ok | Status::BufError) => return Err(fault(bytes, GzipError::CutOff)),
+            Ok(status) => self.ended = status == Status::StreamEnd,
+            Err(error) => return Err(self.fault(GzipError::Damaged(error))),
         }
+        Ok(taken)
+    }
+
+    fn fault(&self, source: GzipError) -> BatchError {
+        BatchError::Gzip { compressed: self.compressed, inflated: self.bytes.len(), source }
     }
 }
 
