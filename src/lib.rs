@@ -23,6 +23,8 @@ pub mod fault;
 pub mod handler;
 pub mod history;
 pub mod json;
+#[cfg(feature = "lambda")]
+pub mod log;
 pub mod metrics;
 pub mod notify;
 pub mod pattern;

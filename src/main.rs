@@ -7,6 +7,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
 use root_usage_alert::config::Config;
 use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::CloudTrail;
+use root_usage_alert::log;
 use root_usage_alert::notify::Sns;
 use serde_json::value::RawValue;
 
@@ -15,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    tracing::init_default_subscriber();
+    log::init();
     let vars = std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
     let (config, topic) = match Config::for_function(vars) {
         Ok(config) => config,

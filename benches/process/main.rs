@@ -98,9 +98,9 @@ impl Table {
 
 fn main() {
     let short = std::env::var_os("BENCH_SHORT").is_some_and(|value| value != "0" && !value.is_empty());
-    let (rounds, starts) = if short { (2, 3) } else { (25, 40) };
+    let (rounds, starts) = if short { (5, 9) } else { (25, 40) };
     let release = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    let binary = release.join("root-usage-alert");
+    let binary = std::env::var_os("BENCH_BINARY").map_or_else(|| release.join("root-usage-alert"), PathBuf::from);
     let baseline = |name: &str| release.join("examples").join(name);
     let (noop, floor, plain) = (baseline("noop"), baseline("floor"), baseline("straightforward"));
     let python = python();
@@ -197,7 +197,7 @@ fn main() {
     println!();
     print_cost(cost.0 / cost.1, single_cost);
 
-    let growth = growth(&mut functions, &binary, &with, if short { 1 } else { 5 }, short);
+    let growth = growth(&mut functions, &binary, &with, if short { 1 } else { 9 }, short);
     if short {
         println!("BENCH_SHORT: the plot is not written.");
         return;

@@ -1,0 +1,21 @@
+//! The function's log.
+
+use std::env;
+
+use lambda_runtime::tracing::{Level, init_default_subscriber, subscriber};
+
+/// Writes log lines to standard output, as Lambda's settings for the function's log want them: `AWS_LAMBDA_LOG_FORMAT`
+/// and `AWS_LAMBDA_LOG_LEVEL`.
+///
+/// This is `lambda_runtime`'s own subscriber, but in lines of JSON without the spans around them: they say the request's
+/// id twice more, and cost a batch of one record a tenth of its time.
+pub fn init() {
+    let set = |name| env::var(name).ok();
+    let json = set("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
+    if !json || set("RUST_LOG").is_some() {
+        return init_default_subscriber();
+    }
+    let level = set("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(Level::INFO);
+    let lines = subscriber::fmt().with_target(false).without_time().with_max_level(level).json();
+    lines.with_current_span(false).with_span_list(false).init();
+}
