@@ -5,7 +5,6 @@ mod memory;
 use std::collections::HashSet;
 use std::error::Error;
 use std::io::{self, Write};
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -139,8 +138,6 @@ pub struct Handler<N, H> {
     notify: N,
     history: H,
     memory: Mutex<Memory>,
-    /// What batches are inflated into.
-    buffer: Mutex<Vec<u8>>,
 }
 
 /// What a batch held that somebody should know.
@@ -201,7 +198,7 @@ fn kind(alert: &Alert) -> Option<Kind> {
 impl<N: Notify, H: History> Handler<N, H> {
     /// The pipeline with this configuration.
     pub fn new(config: Config, notify: N, history: H) -> Self {
-        Self { config, notify, history, memory: Mutex::default(), buffer: Mutex::default() }
+        Self { config, notify, history, memory: Mutex::default() }
     }
 
     /// Where messages go.
@@ -271,8 +268,7 @@ impl<N: Notify, H: History> Handler<N, H> {
             }
             None => {}
         }
-        let buffer = mem::take(&mut *self.buffer.lock().unwrap_or_else(PoisonError::into_inner));
-        let inflated = match Inflated::in_buffer(buffer, event, self.config.max_batch_bytes) {
+        let inflated = match Inflated::from_event(event, self.config.max_batch_bytes) {
             Ok(inflated) => inflated,
             Err(fault @ (BatchError::Empty | BatchError::Envelope(_))) => return Err(fault.into()),
             Err(fault) => {
@@ -293,10 +289,7 @@ impl<N: Notify, H: History> Handler<N, H> {
             }
         }
         // What could be read is mailed by now; the rest will be unreadable for ever.
-        let Some(fault) = batch.fault.take() else {
-            *self.buffer.lock().unwrap_or_else(PoisonError::into_inner) = inflated.into_buffer();
-            return Ok(());
-        };
+        let Some(fault) = batch.fault.take() else { return Ok(()) };
         let damaged = damaged(event, inflated.len(), &batch, &fault);
         self.tell_damaged(event, &damaged, report, last).await;
         Err(fault.into())

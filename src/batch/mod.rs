@@ -147,31 +147,16 @@ impl Inflated {
     /// Any [`BatchError`] but [`BatchError::Document`], where not one byte can be had. Where some can, the error is the
     /// [`fault`](Self::fault).
     pub fn from_event(event: &str, limit: usize) -> Result<Self, BatchError> {
-        Self::in_buffer(Vec::new(), event, limit)
-    }
-
-    /// The same, in memory that was [used](Self::into_buffer) before: taking megabytes from the system and giving them
-    /// back costs more than searching them.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_event`](Self::from_event).
-    pub fn in_buffer(mut bytes: Vec<u8>, event: &str, limit: usize) -> Result<Self, BatchError> {
-        bytes.clear();
         if event.trim_ascii().is_empty() {
             return Err(BatchError::Empty);
         }
         let envelope: Envelope = serde_json::from_str(event).map_err(|error| BatchError::Envelope(error.into()))?;
+        // glibc's malloc keeps what is freed for the next invocation, once it has seen a block of this size freed.
+        let mut bytes = Vec::new();
         match inflate(&envelope.awslogs.data, limit, &mut bytes) {
             Err(fault) if bytes.is_empty() => Err(fault),
             result => Ok(Self { bytes, fault: result.err() }),
         }
-    }
-
-    /// The memory it was read into.
-    #[must_use]
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.bytes
     }
 
     /// How many bytes the payload inflated to.
