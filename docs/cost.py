@@ -54,8 +54,9 @@ LOG_BYTES = 2000  # an invocation's lines in the function's log, Lambda's own in
 RECORD_BYTES = 1800  # a CloudTrail record
 COMPRESSED = 0.1  # what becomes of a record in an archive or a bucket
 RECORDS_A_BATCH = 1000
-# The heartbeat's invocation publishes the function's metrics too, so each has data in every hour.
-METRIC_HOURS = HOURS
+# Whether the heartbeat's invocation publishes the function's metrics too. A metric is billed for each hour
+# in which it has data, so this is the difference between all hours of the month and a few.
+HEARTBEAT_PUBLISHES = True
 
 SMALL = {"records": 100_000, "mails": 5}
 LARGE = {"records": 1000 * SECONDS, "mails": 100}
@@ -90,8 +91,10 @@ def stack(load, sees_all=False, **parameters):
     if composite:
         rows.append(("composite alarm", f"{composite} × {price('composite'):.2f}", composite * price("composite")))
     if parameters.get("Metrics") != "off":
-        cost = METRICS_OF_THE_FUNCTION * price("metric") * METRIC_HOURS / HOURS
-        rows.append(("the function's metrics", f"{METRICS_OF_THE_FUNCTION} × {price('metric'):.2f}", cost))
+        hours = HOURS if HEARTBEAT_PUBLISHES or sees_all else mails
+        cost = METRICS_OF_THE_FUNCTION * price("metric") * hours / HOURS
+        arithmetic = f"{METRICS_OF_THE_FUNCTION} × {price('metric'):.2f} × {hours} of {HOURS} h"
+        rows.append(("the function's metrics", arithmetic, cost))
     cost = mails * price("metric") / HOURS
     rows.append(("the recipe's metric", f"{mails} of {HOURS} h × {price('metric'):.2f}", cost))
     cost = invocations(HOURS, HEARTBEAT_SECONDS) + HOURS * price("schedule")

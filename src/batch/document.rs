@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use aws_lambda_events::event::cloudwatch_logs::LogData;
-use memchr::{memchr2, memmem};
+use memchr::memchr2;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
@@ -93,12 +93,11 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         loop {
-            if let Some(log_event) = self.usual() {
-                log_events.add(log_event);
-                continue;
-            }
-            let raw = self.value()?;
-            log_events.add(LogEvent { raw, escaped: memmem::find(raw, b"\\u").is_some() });
+            let log_event = match self.usual() {
+                Some(log_event) => log_event,
+                None => LogEvent::new(self.value()?),
+            };
+            log_events.add(log_event);
             if self.takes(b']') {
                 return Ok(());
             }
@@ -106,12 +105,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The log event that begins here, and the comma after it, if both it and the next look as CloudWatch Logs writes
-    /// them: `{"id":"…","timestamp":…,"message":"…"},{"id":"…`.
+    /// The log event that begins here, if it looks as CloudWatch Logs writes it, and so does what follows:
+    /// `{"id":"…","timestamp":…,"message":"…"},{"id":"…`, or the end of the document.
     ///
     /// The message ends at the first quote with no backslash before it, if that begins `"},{"id":"`. A quote inside a
     /// string has a backslash before it. So, if the message ended earlier, at a quote after an escaped backslash, this
     /// quote would open another string, and `},{` would be the whole of it; but what follows a string is never `id`.
+    /// Likewise the last message: no string that opens with the last quote ever ends.
     fn usual(&mut self) -> Option<LogEvent<'a>> {
         const NEXT: &[u8] = b"\"},{\"id\":\"";
         let start = self.at;
@@ -121,11 +121,11 @@ impl<'a> Scanner<'a> {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let message = rest.get(digits..).filter(|_| digits > 0)?.strip_prefix(b",\"message\":")?;
         let (length, escaped) = bare_quote(message)?;
-        if !message[length..].starts_with(NEXT) {
+        if !message[length..].starts_with(NEXT) && message[length..] != *b"\"}]}" {
             return None;
         }
         let end = self.text.len() - message.len() + length + 2;
-        self.at = end + 1;
+        self.at = end;
         Some(LogEvent { raw: &self.text[start..end], escaped })
     }
 

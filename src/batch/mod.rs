@@ -18,6 +18,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{DecodeError, Engine};
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
+use memchr::memmem;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -246,6 +247,10 @@ impl Batch<'_> {
 }
 
 impl<'a> LogEvent<'a> {
+    fn new(raw: &'a [u8]) -> Self {
+        Self { raw, escaped: memmem::find(raw, b"\\u").is_some() }
+    }
+
     /// The log event's JSON text, `{"id":…,"timestamp":…,"message":"…"}`, as it stands in the payload.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {

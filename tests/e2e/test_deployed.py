@@ -220,7 +220,7 @@ def test_event_that_fails_three_times_is_kept(stack, emulator, inbox):
     # A dead-letter queue gets the event alone; the emulator wraps it as a destination's would be.
     assert body.get("requestPayload", body) == event
     assert stack.invocations() - before == 3
-    assert inbox.take() is None
+    assert "could not be read" in wait_for("the notice", inbox.take, DELIVERY_SECONDS)["Subject"]
 
 
 def test_function_is_set_up_as_the_template_says(stack, emulator):
@@ -318,3 +318,13 @@ def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam,
     assert [one["AlarmName"] for one in alarms if one["AlarmName"].startswith(name)] == []
     assert [one["Name"] for one in rules if one["Name"].startswith(name)] == []
     assert [one["RoleName"] for one in roles if one["RoleName"].startswith(f"{name}-")] == []
+
+
+def test_neither_a_log_group_nor_a_trail_is_refused_before_anything_is_made(sam, emulator):
+    answers = ["NotificationEmail=''", "CloudTrailLogGroupName=''", "Alarms=most"]
+    command = [*sam.deploy, "--stack-name", "refused", "--no-confirm-changeset", "--parameter-overrides", *answers]
+    done = run(command, sam.env, check=False)
+
+    assert done.returncode != 0
+    assert "Give either CloudTrailLogGroupName" in done.stdout + done.stderr
+    assert [one for one in emulator.client("sns").list_topics()["Topics"] if ":refused-" in one["TopicArn"]] == []

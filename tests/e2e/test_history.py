@@ -9,10 +9,11 @@ import http.server
 import json
 import threading
 import time
+import urllib.request
 
-import pytest
+import boto3
 
-from conftest import EVENTS, REGION, ROOT, environment, process, tool, free_port, wait_for, raw_event, log_data
+from conftest import EVENTS, REGION, ROOT, environment, free_port, log_data, process, raw_event, tool, wait_for
 from test_function import ROOT_EVENT, TAKEN, binary, function  # noqa: F401 (binary is a fixture)
 
 HISTORY = [json.loads(line) for line in (EVENTS / "history.jsonl").read_text().splitlines()]
@@ -221,15 +222,22 @@ def test_nothing_is_looked_up_for_a_batch_without_a_match(binary, tmp_path):
         assert (server.requests, stub.published) == ([], [])
 
 
-def test_the_emulators_own_event_history_answers(binary, tmp_path):
-    """The emulator records its own calls, none of them root's: the answer is empty, and of the right form."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
+def test_the_emulators_own_event_history_is_read(binary, tmp_path):
+    """The emulator records the calls that are made to it, under their access key, and none of them as root's."""
+    key = "AKIAIOSFODNN7EXAMPLE"
+    url = f"http://127.0.0.1:{(port := free_port())}"
     env = environment(
-        tmp_path, AWS_ENDPOINT_URL=url, GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", MINISTACK_HOST="127.0.0.1",
-        MINISTACK_REGION=REGION, CLOUDTRAIL_RECORDING="1", SFTP_ENABLED="0", IOT_MTLS_ENABLED="0", TMPDIR=str(tmp_path),
+        tmp_path,
+        AWS_ENDPOINT_URL=url,
+        GATEWAY_PORT=str(port),
+        BIND_HOST="127.0.0.1",
+        MINISTACK_HOST="127.0.0.1",
+        MINISTACK_REGION=REGION,
+        CLOUDTRAIL_RECORDING="1",
+        SFTP_ENABLED="0",
+        IOT_MTLS_ENABLED="0",
+        TMPDIR=str(tmp_path),
     )
-    import urllib.request
 
     def healthy():
         with contextlib.suppress(OSError):
@@ -237,7 +245,28 @@ def test_the_emulators_own_event_history_answers(binary, tmp_path):
 
     with process([tool("ministack", "tools")], env, tmp_path / "ministack.log"):
         wait_for("ministack to answer", healthy, 30)
-        with function(binary, tmp_path, [TAKEN], HISTORY_MINUTES="60", AWS_ENDPOINT_URL_CLOUDTRAIL=url) as stub:
-            kind, report = stub.invoke(ROOT_EVENT)
-            assert (kind, report["mails"], report["history_failures"]) == ("response", 1, 0), section(mail(stub))
-            assert "Nothing that this mail does not tell above." in section(mail(stub))
+        sqs = boto3.client("sqs", endpoint_url=url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key="x")
+        sqs.create_queue(QueueName="made-before-the-alert")
+        record = {
+            "userIdentity": {"type": "IAMUser", "accountId": "111122223333", "userName": "eve", "accessKeyId": key},
+            "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1)),
+            "eventSource": "cloudtrail.amazonaws.com",
+            "eventName": "DeleteTrail",
+            "awsRegion": REGION,
+            "eventID": "own",
+            "recipientAccountId": "111122223333",
+        }
+        data = log_data(json.loads(ROOT_EVENT))
+        data["logEvents"] = [{"id": "1", "timestamp": int(time.time() * 1000), "message": json.dumps(record)}]
+        with function(
+            binary,
+            tmp_path,
+            [TAKEN],
+            HISTORY_MINUTES="60",
+            AWS_ENDPOINT_URL_CLOUDTRAIL=url,
+            RULE_PATTERN='{ $.eventName = "DeleteTrail" }',
+        ) as stub:
+            kind, report = stub.invoke(json.dumps(raw_event(data)))
+            text = section(mail(stub))
+            assert (kind, report["mails"], report["history_failures"]) == ("response", 1, 0), text
+            assert f"{REGION}: sqs CreateQueue: succeeded" in text and "Other source IPs: 127.0.0.1" in text, text

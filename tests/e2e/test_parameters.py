@@ -51,12 +51,12 @@ def complaint(built_template, tmp_path_factory):
     return start
 
 
-@pytest.mark.parametrize("variable, value", allowed())
+@pytest.mark.parametrize("variable, value", list(allowed()))
 def test_what_the_template_allows_the_function_takes(variable, value, complaint):
     assert f"{variable}=" not in complaint(variable, value)
 
 
-@pytest.mark.parametrize("variable, value", beyond())
+@pytest.mark.parametrize("variable, value", list(beyond()))
 def test_what_the_template_refuses_the_function_refuses_too(variable, value, complaint):
     assert f"{variable}=" in complaint(variable, value)
 
