@@ -88,11 +88,14 @@ bench: ## Measure what the function costs, against its goals. BENCH_SHORT=1 only
 	cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
 
-fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language; needs a nightly Rust. FUZZ_SECONDS=600 for each target
-	for target in pattern pattern_eval; do \
-		PATH="$(CURDIR)/.venv/cargo/bin:$$PATH" cargo +nightly fuzz run $$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -dict=fuzz/pattern.dict || exit 1; \
-	done
+FUZZ_pattern := -dict=fuzz/pattern.dict
+FUZZ_pattern_eval := -dict=fuzz/pattern.dict
+FUZZ_pipeline := -dict=fuzz/corpus/pipeline.dict -max_len=16384
+
+fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language and the pipeline; needs a nightly Rust. FUZZ_SECONDS=600 for each target
+	$(PYTHON) fuzz/seeds.py
+	$(foreach target,pattern pattern_eval pipeline,PATH="$(CURDIR)/.venv/cargo/bin:$$PATH" \
+		cargo +nightly fuzz run $(target) -- -max_total_time=$(FUZZ_SECONDS) $(FUZZ_$(target)) &&) true
 
 build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
 	$(WITH_TOOLS) .venv/sam/bin/sam build
