@@ -4,6 +4,7 @@ PYTHON ?= python3
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS ?= 600
+STACK ?= root-usage-alert
 
 # Tools are installed when a target first needs them, and again when their pinned versions change.
 TOOLS := .venv/tools/installed
@@ -24,7 +25,7 @@ DEMO_HISTORY := events/history.jsonl
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-cost check-deps
-.PHONY: events cis-alarms cost bench fuzz build deploy clean
+.PHONY: events cis-alarms cost bench fuzz build deploy test-alert replay clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,11 +88,14 @@ bench: ## Measure what the function costs, against its goals. BENCH_SHORT=1 only
 	cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
 
-fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language; needs a nightly Rust. FUZZ_SECONDS=600 for each target
-	for target in pattern pattern_eval; do \
-		PATH="$(CURDIR)/.venv/cargo/bin:$$PATH" cargo +nightly fuzz run $$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -dict=fuzz/pattern.dict || exit 1; \
-	done
+FUZZ_pattern := -dict=fuzz/pattern.dict
+FUZZ_pattern_eval := -dict=fuzz/pattern.dict
+FUZZ_pipeline := -dict=fuzz/corpus/pipeline.dict -max_len=16384
+
+fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language and the pipeline; needs a nightly Rust. FUZZ_SECONDS=600 for each target
+	$(PYTHON) fuzz/seeds.py
+	$(foreach target,pattern pattern_eval pipeline,PATH="$(CURDIR)/.venv/cargo/bin:$$PATH" \
+		cargo +nightly fuzz run $(target) -- -max_total_time=$(FUZZ_SECONDS) $(FUZZ_$(target)) &&) true
 
 build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
 	$(WITH_TOOLS) .venv/sam/bin/sam build
@@ -99,9 +103,16 @@ build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
 deploy: build ## Deploy to your AWS account; asks for what it needs
 	$(WITH_TOOLS) .venv/sam/bin/sam deploy --guided
 
+test-alert: $(TOOLS) ## Have the deployed function mail a test. STACK=name
+	@.venv/tools/bin/python operations/test_alert.py '$(STACK)'
+
+replay: $(TOOLS) ## Send failed batches through the function again. STACK=name; SINCE=time UNTIL=time: from the log group
+	@.venv/tools/bin/python operations/replay.py '$(STACK)' \
+		$(if $(SINCE),--since '$(SINCE)') $(if $(UNTIL),--until '$(UNTIL)')
+
 clean: ## Delete what was built; keeps the installed tools
 	cargo clean
-	rm -rf .aws-sam tests/e2e/__pycache__ tests/template/__pycache__
+	rm -rf .aws-sam operations/__pycache__ tests/e2e/__pycache__ tests/template/__pycache__
 
 $(TOOLS): tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv/tools

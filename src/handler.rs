@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::io::{self, Write};
 use std::pin::Pin;
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,20 @@ use memory::{Key, Limit, Memory};
 
 /// What publishing may need of an invocation's time, and what is left of it afterwards.
 const PUBLISHING: Duration = Duration::from_secs(20);
+
+/// The most bytes that one mail's matches may take in memory; what is over makes another mail.
+///
+/// With a batch of 32 MiB around it, the function stays within 96 of its 128 MB.
+const FOUND_MAX: usize = 24 << 20;
+
+/// What a log event that was found takes beside its record: its keys, its place in every list and order.
+const FOUND_EACH: usize = 512;
+
+/// The most bytes of a log event that are read, as it stands in the batch.
+///
+/// CloudTrail sends no record of more than 256 KB to CloudWatch Logs, and escapes at most double that. Source: CloudTrail
+/// User Guide, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs".
+const LOG_EVENT_MAX: usize = 1 << 20;
 
 /// What is left of an invocation's time to say why it fails.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -282,10 +297,15 @@ impl<N: Notify, H: History> Handler<N, H> {
         if batch.is_control_message() {
             report.ignored = batch.others + batch.log_events.len();
         } else {
-            let found = self.find(&batch, report);
-            if let Some(alert) = Alert::new(origin(&batch), found.matches, found.unreadable) {
-                let lookups_end = started + time_left.saturating_sub(PUBLISHING);
-                self.tell(alert, found.keys, report, lookups_end, last, request_id).await?;
+            report.ignored = batch.others;
+            let lookups_end = started + time_left.saturating_sub(PUBLISHING);
+            let mut log_events = batch.log_events.iter();
+            let mut seen = HashSet::new();
+            while log_events.len() > 0 {
+                let found = self.find(&mut log_events, &mut seen, report);
+                if let Some(alert) = Alert::new(origin(&batch), found.matches, found.unreadable) {
+                    self.tell(alert, found.keys, report, lookups_end, last, request_id).await?;
+                }
             }
         }
         // What could be read is mailed by now; the rest will be unreadable for ever.
@@ -315,7 +335,7 @@ impl<N: Notify, H: History> Handler<N, H> {
                 let count = alert.matched() + alert.unreadable.len();
                 kind(&mut memory).hold(count);
                 memory.mailed.remember(keys);
-                report.held_back = count;
+                report.held_back += count;
                 return Ok(());
             }
             alert.held = memory.held();
@@ -446,19 +466,28 @@ impl<N: Notify, H: History> Handler<N, H> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what may match, and counts every log event.
-    fn find(&self, batch: &Batch<'_>, report: &mut Report) -> Found {
-        report.ignored = batch.others;
+    /// Reads log events and counts them, until there are enough for a mail.
+    fn find(
+        &self,
+        log_events: &mut slice::Iter<'_, LogEvent<'_>>,
+        seen: &mut HashSet<Key>,
+        report: &mut Report,
+    ) -> Found {
         let mut found = Found::default();
-        let mut seen = HashSet::new();
+        let mut bytes = 0;
         let memory = self.memory();
-        for event in &batch.log_events {
+        while bytes < FOUND_MAX
+            && let Some(event) = log_events.next()
+        {
             // A fault in one log event must not cost the others.
             let reading = caught(|| read(event, &self.config.rules));
-            match reading.unwrap_or_else(|fault| Reading::Unreadable(faulty(event, &self.config.rules, &fault))) {
+            match reading
+                .unwrap_or_else(|fault| Reading::Unreadable(faulty(event, &self.config.rules, fault.to_string())))
+            {
                 Reading::Ignored => report.ignored += 1,
                 Reading::Unreadable(unreadable) => {
                     report.unreadable += 1;
+                    bytes += FOUND_EACH;
                     found.unreadable.push(unreadable);
                 }
                 Reading::Match(matched) => {
@@ -468,6 +497,7 @@ impl<N: Notify, H: History> Handler<N, H> {
                         continue;
                     }
                     report.matched += 1;
+                    bytes += FOUND_EACH + matched.record.memory();
                     found.keys.extend(key);
                     found.matches.push(matched);
                 }
@@ -503,13 +533,13 @@ enum Reading {
     Unreadable(Unreadable),
 }
 
-/// A log event that this program could not evaluate: it may match any rule.
-fn faulty(event: &LogEvent<'_>, rules: &RuleSet, fault: &Fault) -> Unreadable {
+/// A log event that is not evaluated: it may match any rule.
+fn faulty(event: &LogEvent<'_>, rules: &RuleSet, reason: String) -> Unreadable {
     Unreadable {
         id: String::new(),
         time: None,
         bytes: event.raw().len(),
-        reason: fault.to_string(),
+        reason,
         hash: Sha256::digest(event.raw()).into(),
         rules: rules.rules().to_vec(),
     }
@@ -524,6 +554,10 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
         let hash = Sha256::digest(event.raw()).into();
         Reading::Unreadable(Unreadable { id, time, bytes: event.raw().len(), reason, hash, rules })
     };
+    let bytes = event.raw().len();
+    if bytes > LOG_EVENT_MAX {
+        return Reading::Unreadable(faulty(event, rules, format!("longer than a log event can be ({bytes} bytes)")));
+    }
     let entry = match event.entry() {
         Ok(entry) => entry,
         Err(error) => return unreadable(&event.text(), String::new(), None, format!("not a log event: {error}")),

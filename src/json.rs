@@ -5,9 +5,11 @@
 //! keys can come from whoever made the API call. This tree has no such keys.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
+use std::mem;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -30,9 +32,16 @@ pub enum Json<'a> {
     String(Cow<'a, str>),
     /// An array.
     Array(Vec<Json<'a>>),
-    /// An object; of two equal keys, the last.
-    Object(BTreeMap<Cow<'a, str>, Json<'a>>),
+    /// An object.
+    Object(Fields<'a>),
 }
+
+/// The fields of an object; of two equal keys, the last.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fields<'a>(
+    /// Sorted by key. A map of its own takes ten times the memory where objects are small, as most are.
+    Box<[(Cow<'a, str>, Json<'a>)]>,
+);
 
 /// Why a text could not be read as JSON.
 #[derive(Debug, Error)]
@@ -46,8 +55,63 @@ pub enum JsonError {
 }
 
 // Two small types so that serde borrows: a bare `Cow` in a map or sequence is always copied.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The fields of an object, unread, as they come.
+struct RawFields<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for RawFields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = RawFields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(RawFields(fields))
+            }
+        }
+        deserializer.deserialize_map(Each)
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn new(mut fields: Vec<(Cow<'a, str>, Json<'a>)>) -> Self {
+        fields.sort_by(|one, other| one.0.cmp(&other.0));
+        fields.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                mem::swap(later, earlier);
+            }
+            same
+        });
+        Self(fields.into_boxed_slice())
+    }
+
+    /// The value under `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Json<'a>> {
+        self.0.binary_search_by(|field| (*field.0).cmp(key)).ok().map(|index| &self.0[index].1)
+    }
+
+    /// The fields, sorted by key.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Json<'a>)> {
+        self.0.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// The values, in the order of their keys.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &Json<'a>> {
+        self.0.iter().map(|(_, value)| value)
+    }
+}
 
 impl<'a> Json<'a> {
     /// Reads one JSON value, with nothing but white space around it.
@@ -64,9 +128,9 @@ impl<'a> Json<'a> {
         Ok(match text.as_bytes().first() {
             Some(b'{' | b'[') if depth == MAX_DEPTH => return Err(JsonError::TooDeep),
             Some(b'{') => {
-                let fields: BTreeMap<Key<'a>, &'a RawValue> = serde_json::from_str(text).map_err(JsonError::Syntax)?;
-                let fields = fields.into_iter().map(|(key, raw)| Ok((key.0, Self::read(raw.get(), depth + 1)?)));
-                Self::Object(fields.collect::<Result<_, _>>()?)
+                let fields: RawFields<'a> = serde_json::from_str(text).map_err(JsonError::Syntax)?;
+                let fields = fields.0.into_iter().map(|(key, raw)| Ok((key.0, Self::read(raw.get(), depth + 1)?)));
+                Self::Object(Fields::new(fields.collect::<Result<_, _>>()?))
             }
             Some(b'[') => {
                 let items: Vec<&'a RawValue> = serde_json::from_str(text).map_err(JsonError::Syntax)?;
@@ -89,11 +153,42 @@ impl<'a> Json<'a> {
 
     /// The fields, if this is an object.
     #[must_use]
-    pub fn as_object(&self) -> Option<&BTreeMap<Cow<'a, str>, Self>> {
+    pub fn as_object(&self) -> Option<&Fields<'a>> {
         match self {
             Self::Object(fields) => Some(fields),
             _ => None,
         }
+    }
+
+    /// The same without arrays, and without what is more levels deep.
+    #[must_use]
+    pub fn pruned(self, levels: usize) -> Self {
+        let Self::Object(fields) = self else { return self };
+        let kept = |value: &Self| match value {
+            Self::Array(_) => false,
+            Self::Object(_) => levels > 1,
+            _ => levels > 0,
+        };
+        let fields = fields.0.into_vec().into_iter().filter(|(_, value)| kept(value));
+        Self::Object(Fields(fields.map(|(key, value)| (key, value.pruned(levels.saturating_sub(1)))).collect()))
+    }
+
+    /// About how many bytes of memory it takes when it is [on its own](Self::into_owned).
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        // What an allocation takes beside its content.
+        const ALLOCATION: usize = 16;
+        let inside = match self {
+            Self::Null | Self::Bool(_) => 0,
+            Self::Number(text) | Self::String(text) => ALLOCATION + text.len(),
+            Self::Array(items) => ALLOCATION + items.iter().map(Self::memory).sum::<usize>(),
+            Self::Object(fields) => {
+                let field =
+                    |(key, value): (&str, &Self)| size_of::<Cow<'_, str>>() + ALLOCATION + key.len() + value.memory();
+                ALLOCATION + fields.iter().map(field).sum::<usize>()
+            }
+        };
+        size_of::<Self>() + inside
     }
 
     /// The same value, on its own.
@@ -109,7 +204,8 @@ impl<'a> Json<'a> {
             Self::String(text) => Json::String(own(text)),
             Self::Array(items) => Json::Array(items.into_iter().map(Json::into_owned).collect()),
             Self::Object(fields) => {
-                Json::Object(fields.into_iter().map(|(key, value)| (own(key), value.into_owned())).collect())
+                let fields = fields.0.into_vec().into_iter().map(|(key, value)| (own(key), value.into_owned()));
+                Json::Object(Fields(fields.collect()))
             }
         }
     }
@@ -127,6 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn of_many_equal_keys_the_last_wins_wherever_it_stands() {
+        let json = Json::parse(r#"{"b":1,"a":1,"b":2,"c":0,"a":2,"b":3,"\u0061":4}"#).unwrap();
+        let fields: Vec<_> = json.as_object().unwrap().iter().collect();
+        let number = |text: &'static str| Json::Number(text.into());
+        assert_eq!(fields, [("a", &number("4")), ("b", &number("3")), ("c", &number("0"))]);
+        assert_eq!((json.get("b"), json.get("d")), (Some(&number("3")), None));
+    }
+
+    #[test]
     fn keys_that_serde_json_uses_for_itself_are_ordinary_keys() {
         for key in ["$serde_json::private::Number", "$serde_json::private::RawValue"] {
             let text = format!(r#"{{"{key}":"x"}}"#);
@@ -135,9 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pruned_has_names_of_so_many_parts_and_no_arrays() {
+        let json = Json::parse(r#"{"a":1,"b":[2],"c":{"d":3,"e":{"f":4},"g":[]}}"#).unwrap();
+        for (levels, kept) in
+            [(0, "{}"), (1, r#"{"a":1}"#), (2, r#"{"a":1,"c":{"d":3}}"#), (3, r#"{"a":1,"c":{"d":3,"e":{"f":4}}}"#)]
+        {
+            assert_eq!(json.clone().pruned(levels), Json::parse(kept).unwrap(), "{levels}");
+        }
+        assert_eq!(Json::parse("[1]").unwrap().pruned(1), Json::parse("[1]").unwrap());
+    }
+
+    #[test]
     fn unescaped_text_is_borrowed() {
         let Json::Object(fields) = Json::parse(r#"{"a":"b"}"#).unwrap() else { panic!("an object") };
-        assert!(matches!(fields.first_key_value(), Some((Cow::Borrowed("a"), Json::String(Cow::Borrowed("b"))))));
+        assert!(matches!(&*fields.0, [(Cow::Borrowed("a"), Json::String(Cow::Borrowed("b")))]));
     }
 
     #[test]

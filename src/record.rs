@@ -9,7 +9,11 @@ use sha2::{Digest, Sha256};
 
 use crate::json::Json;
 
-/// One CloudTrail record.
+/// How many names a path may have; `userIdentity.sessionContext.attributes.creationDate` is the longest that is asked for.
+const PATH_MAX: usize = 4;
+
+/// One CloudTrail record: what of it has a name of at most four parts. Arrays, which can be long and which nothing here
+/// reads, are not kept.
 #[derive(Debug, Clone)]
 pub struct Record {
     json: Json<'static>,
@@ -20,7 +24,13 @@ impl Record {
     /// A record from the message it was read from and that message's JSON.
     #[must_use]
     pub fn new(message: &str, json: Json<'_>) -> Self {
-        Self { json: json.into_owned(), hash: Sha256::digest(message.as_bytes()).into() }
+        Self { json: json.pruned(PATH_MAX).into_owned(), hash: Sha256::digest(message.as_bytes()).into() }
+    }
+
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.json.memory() + size_of_val(&self.hash)
     }
 
     /// SHA-256 of the message: equal for a repeated record, different for a corrected one.

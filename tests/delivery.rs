@@ -394,6 +394,54 @@ async fn a_limited_mail_that_failed_is_tried_again() {
     assert_eq!(invoke(&handler, &event).await.unwrap().mails, 1);
 }
 
+/// Nothing bounds how much matches but the batch; what one mail can't hold is in the next, and none is lost between.
+#[tokio::test]
+async fn more_matches_than_fit_in_memory_are_told_in_several_mails() {
+    const COUNT: usize = 20_000;
+    let event = batch(&(0..COUNT).map(|n| root_call(n, "CreateUser")).collect::<Vec<_>>());
+    let matched = |mails: &[Message]| -> Vec<u64> {
+        mails
+            .iter()
+            .map(|mail| serde_json::from_str::<Value>(&mail.document).unwrap()["matched"].as_u64().unwrap())
+            .collect()
+    };
+
+    let handler = handler(Topic::answering(&[Answer::Taken, Answer::Throttled]));
+    assert_eq!(invoke(&handler, &event).await.unwrap_err().kind(), "NotifyError");
+    let first = matched(&handler.notify().take());
+    let report = invoke(&handler, &event).await.unwrap();
+
+    let mails = handler.notify().take();
+    mails.iter().for_each(valid);
+    assert_eq!((first.len(), report.mails), (1, mails.len()));
+    assert!(mails.len() > 1, "one mail had room for all");
+    assert_eq!((report.log_events(), report.matched + report.duplicate), (COUNT, COUNT));
+    assert_eq!(matched(&mails).iter().sum::<u64>(), report.matched as u64);
+    assert!(report.duplicate > 0 && report.duplicate as u64 <= first[0]);
+}
+
+#[tokio::test]
+async fn a_log_event_longer_than_there_can_be_is_told_unread() {
+    for (length, matched) in [(1_000_000, 1), (1_100_000, 0)] {
+        let handler = handler(Topic::default());
+        let long = root_call(0, "CreateUser").replacen('{', &format!(r#"{{"x":"{}","#, "y".repeat(length)), 1);
+        let report = invoke(&handler, &batch(&[long])).await.unwrap();
+        assert_eq!((report.matched, report.unreadable, report.mails), (matched, 1 - matched, 1));
+        let mails = handler.notify().take();
+        assert_eq!(mails[0].text.contains("longer than a log event can be"), matched == 0, "{}", mails[0].text);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_more_log_events_than_there_can_be_is_read_as_far_as_it_goes() {
+    let handler = handler(Topic::default());
+    let error = invoke(&handler, &batch(&vec!["Root".to_owned(); 100_001])).await.unwrap_err();
+    assert!(error.chain().contains("the end of the log events that may match expected at byte"), "{}", error.chain());
+    let mails = handler.notify().take();
+    assert!(mails[0].text.contains("Log events that could not be read: "), "{}", mails[0].text);
+    assert!(mails[1].text.contains("100000 log events of it could be read"), "{}", mails[1].text);
+}
+
 /// A log event of a generated batch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {

@@ -237,7 +237,7 @@ fn print_data(batch: &Batch) {
 
 fn keys(json: &Json<'_>) -> usize {
     match json {
-        Json::Object(fields) => fields.len() + fields.values().map(keys).sum::<usize>(),
+        Json::Object(fields) => fields.values().map(|value| 1 + keys(value)).sum(),
         Json::Array(items) => items.iter().map(keys).sum(),
         _ => 0,
     }

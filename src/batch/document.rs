@@ -15,6 +15,12 @@ use thiserror::Error;
 
 use super::{Batch, LogEvent};
 
+/// The most log events that are wanted of a batch.
+///
+/// CloudWatch Logs puts no more than 10,000 into one, as far as is known. Each costs memory, and most of the time that a
+/// function has.
+const WANTED_MAX: usize = 100_000;
+
 /// Where a document is no batch of log events any more.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{expected} expected at byte {at}")]
@@ -41,12 +47,17 @@ struct LogEvents<'a, W> {
 }
 
 impl<'a, W: FnMut(&LogEvent<'a>) -> bool> LogEvents<'a, W> {
-    fn add(&mut self, log_event: LogEvent<'a>) {
-        if (self.wanted)(&log_event) {
+    /// Whether there was room for it.
+    fn add(&mut self, log_event: LogEvent<'a>) -> bool {
+        let wanted = (self.wanted)(&log_event);
+        if !wanted {
+            self.others += 1;
+        } else if self.found.len() < WANTED_MAX {
             self.found.push(log_event);
         } else {
-            self.others += 1;
+            return false;
         }
+        true
     }
 }
 
@@ -97,7 +108,9 @@ impl<'a> Scanner<'a> {
                 Some(log_event) => log_event,
                 None => LogEvent::new(self.value()?),
             };
-            log_events.add(log_event);
+            if !log_events.add(log_event) {
+                return Err(self.fault("the end of the log events that may match"));
+            }
             if self.takes(b']') {
                 return Ok(());
             }

@@ -183,6 +183,23 @@ def built_template(tmp_path_factory):
     yield scratch / "build" / "template.yaml"
 
 
+TABLE = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def table(pytestconfig):
+    """A table that the run ends with, by its heading: for figures that a passed test would keep to itself."""
+    tables = pytestconfig.stash.setdefault(TABLE, {})
+    return lambda heading, row: tables.setdefault(heading, []).append(row)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for heading, rows in config.stash.get(TABLE, {}).items():
+        terminalreporter.section(heading)
+        for row in rows:
+            terminalreporter.line(row)
+
+
 def shipped_events():
     """The names of the events in events/, each with what an invocation must count."""
     sources = sorted((EVENTS / "source").glob("*.json"))

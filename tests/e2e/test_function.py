@@ -114,6 +114,7 @@ def function(binary, scratch, sns_answers, **variables):
     try:
         wait_for("the function to poll", stub.polled.is_set, 10)
         stub.invoke = invoke
+        stub.pid = process.pid
         stub.log = lambda: (scratch / "function.log").read_text()
         yield stub
     finally:
