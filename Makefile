@@ -24,7 +24,7 @@ DEMO_HISTORY := events/history.jsonl
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-cost check-deps
-.PHONY: events cis-alarms cost bench fuzz build deploy clean
+.PHONY: events cis-alarms cost bench bench-scan fuzz build deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
 
 bench: ## Measure how long a pattern takes on a record
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
+
+bench-scan: ## Measure root-usage scan against inflating alone, and against zcat | jq
+	cargo bench $(CARGO_FLAGS) --no-default-features --features cli --bench scan
 
 fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language; needs a nightly Rust. FUZZ_SECONDS=600 for each target
 	for target in pattern pattern_eval; do \

@@ -75,54 +75,52 @@ impl<'s> Reader<'s> {
         let mut splitter = Splitter::default();
         let mut kept = Kept::default();
         let mut first = true;
-        let ended = loop {
+        loop {
             let more = self.fill(&mut source, &mut kept, records);
             if first && self.buffer[..kept.filled].starts_with(b"\xef\xbb\xbf") {
                 // A byte order mark.
                 self.buffer[..3].fill(b' ');
             }
             first = false;
-            let end = !matches!(more, Ok(true));
+            let end = !more;
             if self.pieces(&mut splitter, kept.filled, end, kept.hot, records).is_err() {
                 self.drop(splitter.kept(), &mut kept);
-                break self.lines(source, kept, more, records);
+                return self.lines(source, kept, more, records);
             }
             let done = splitter.kept();
             self.drop(done, &mut kept);
             splitter.shift(done);
             if end {
-                break more;
+                return;
             }
             if kept.filled > RECORD_MAX {
                 if splitter.is_bare() {
-                    break self.lines(source, kept, more, records);
+                    return self.lines(source, kept, more, records);
                 }
                 splitter.give_up();
                 records.fault(Fault::TooLong.reason());
             }
-        };
-        if let Err(error) = ended {
-            records.fault(&reason(&error));
         }
     }
 
-    /// Reads a portion into the buffer, and searches it. False at the end.
-    fn fill(&mut self, source: &mut impl Read, kept: &mut Kept, records: &mut impl Records) -> io::Result<bool> {
+    /// Reads a portion into the buffer, and searches it. False if there is no more to come.
+    fn fill(&mut self, source: &mut impl Read, kept: &mut Kept, records: &mut impl Records) -> bool {
         if self.buffer.len() < kept.filled + PORTION {
             self.buffer.resize(kept.filled + PORTION, 0);
         }
         let from = kept.filled;
-        let result = loop {
+        let mut more = true;
+        while more && kept.filled < from + PORTION {
             match source.read(&mut self.buffer[kept.filled..from + PORTION]) {
-                Ok(0) => break Ok(kept.filled > from),
+                Ok(0) => more = false,
                 Ok(bytes) => kept.filled += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Err(error),
+                Err(error) => {
+                    records.fault(&reason(&error));
+                    more = false;
+                }
             }
-            if kept.filled == from + PORTION {
-                break Ok(true);
-            }
-        };
+        }
         records.read(kept.filled - from);
         let new = &self.buffer[from..kept.filled];
         let mut time = |at: Option<usize>| {
@@ -134,7 +132,7 @@ impl<'s> Reader<'s> {
         time(self.time.find(new));
         time(memchr::memmem::rfind(new, self.time.needle()));
         kept.hot = kept.hot || self.search.finds(&self.buffer[from.saturating_sub(self.search.overlap)..kept.filled]);
-        result
+        more
     }
 
     /// Gives the records that the buffer holds to whoever gets them.
@@ -177,17 +175,11 @@ impl<'s> Reader<'s> {
     }
 
     /// Reads line by line what is no stream of records as a whole: one broken line must not cost the others.
-    fn lines(
-        &mut self,
-        mut source: impl Read,
-        mut kept: Kept,
-        mut more: io::Result<bool>,
-        records: &mut impl Records,
-    ) -> io::Result<bool> {
+    fn lines(&mut self, mut source: impl Read, mut kept: Kept, mut more: bool, records: &mut impl Records) {
         // Inside a line that is too long.
         let mut skipping = false;
         loop {
-            let end = !matches!(more, Ok(true));
+            let end = !more;
             let whole = match memchr::memrchr(b'\n', &self.buffer[..kept.filled]) {
                 _ if end => kept.filled,
                 Some(last) => last + 1,
@@ -201,7 +193,7 @@ impl<'s> Reader<'s> {
             }
             self.drop(whole, &mut kept);
             if end {
-                return more;
+                return;
             }
             if kept.filled > RECORD_MAX {
                 if !skipping {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use ignore::{DirEntry, Error, WalkBuilder, WalkState};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,6 +13,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::found::{File, Question};
 use super::read::{Reader, Records};
 use super::search::Search;
+
+/// The exit code after Ctrl-C, as shells have it: 128 and the signal's number.
+const INTERRUPTED: i32 = 130;
 
 /// Reads every file under the paths with this many threads, each file in one of them, and gives what it holds to `each`
 /// in the thread that read it.
@@ -24,8 +29,9 @@ pub fn read_all(paths: &[PathBuf], threads: usize, question: &Question, each: &(
     walk.standard_filters(false).follow_links(true);
     let search = &Search::new(&question.rules);
     let bar = &progress_bar();
+    end_at_interrupt(bar.clone());
     let done = &AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         if !bar.is_hidden() {
             let walk = walk.clone();
             scope.spawn(move || count(&walk, bar, done));
@@ -89,6 +95,18 @@ fn count(walk: &WalkBuilder, bar: &ProgressBar, done: &AtomicBool) {
     for _ in walk.build().take_while(|_| !done.load(Ordering::Relaxed)).flatten().filter(is_file) {
         bar.inc_length(1);
     }
+}
+
+/// At Ctrl-C the command ends, and leaves nothing behind on the terminal.
+fn end_at_interrupt(bar: ProgressBar) {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        if runtime.and_then(|runtime| runtime.block_on(tokio::signal::ctrl_c())).is_ok() {
+            bar.finish_and_clear();
+            eprintln!("root-usage: interrupted");
+            exit(INTERRUPTED);
+        }
+    });
 }
 
 /// On a terminal only.
