@@ -135,7 +135,7 @@ fn inflate(directory: &Path, threads: usize) {
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut buffer = vec![0; 128 << 10];
+                let mut buffer = vec![0; 256 << 10];
                 while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let source = BufReader::with_capacity(64 << 10, File::open(file).unwrap());
                     let mut source = MultiGzDecoder::new(source);
@@ -238,55 +238,143 @@ fn generate_big(path: &Path) -> usize {
     parts * part.len()
 }
 
-/// Appends a record, about as long as real ones are; whether it is root's.
+const AGENTS: [&str; 8] = [
+    "AWS Internal",
+    "[S3Console/0.4, aws-internal/3 aws-sdk-java/1.12.488 Linux/5.4.247 OpenJDK_64-Bit_Server_VM/25.372-b08 vendor/Oracle_Corporation]",
+    "aws-cli/2.31.3 md/awscrt#0.27.6 ua/2.1 os/linux#6.1.141 md/arch#x86_64 lang/python#3.13.7 cfg/retry-mode#standard",
+    "Boto3/1.40.21 md/Botocore#1.40.21 ua/2.1 os/linux#5.10.240 md/arch#aarch64 lang/python#3.12.11 Botocore/1.40.21",
+    "APN/1.0 HashiCorp/1.0 Terraform/1.13.1 terraform-provider-aws/6.11.0 aws-sdk-go-v2/1.38.3 os/linux lang/go#1.24.6",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+    "aws-sdk-rust/1.3.9 os/linux lang/rust/1.91.0",
+    "lambda.amazonaws.com",
+];
+
+/// What was called, with its parameters. `#` stands for a number.
+const CALLS: [(&str, &str, &str); 10] = [
+    (
+        "s3",
+        "GetObject",
+        r##"{"bucketName":"amzn-s3-demo-bucket-#","Host":"amzn-s3-demo-bucket-#.s3.amazonaws.com","key":"data/#/part-#.parquet"}"##,
+    ),
+    (
+        "s3",
+        "ListObjects",
+        r##"{"list-type":"2","bucketName":"amzn-s3-demo-bucket-#","prefix":"in/#/","encoding-type":"url"}"##,
+    ),
+    (
+        "ec2",
+        "DescribeInstances",
+        r##"{"instancesSet":{"items":[{"instanceId":"i-#"},{"instanceId":"i-#"}]},"filterSet":{}}"##,
+    ),
+    (
+        "ec2",
+        "DescribeNetworkInterfaces",
+        r##"{"networkInterfaceIdSet":{},"filterSet":{"items":[{"name":"subnet-id","valueSet":{"items":[{"value":"subnet-#"}]}}]}}"##,
+    ),
+    (
+        "sts",
+        "AssumeRole",
+        r##"{"roleArn":"arn:aws:iam::111122223333:role/service-#","roleSessionName":"#","durationSeconds":3600}"##,
+    ),
+    (
+        "kms",
+        "Decrypt",
+        r##"{"encryptionContext":{"aws:lambda:FunctionArn":"arn:aws:lambda:us-east-1:111122223333:function:job-#"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"##,
+    ),
+    ("dynamodb", "DescribeTable", r##"{"tableName":"orders-#"}"##),
+    ("logs", "CreateLogStream", r##"{"logGroupName":"/aws/lambda/job-#","logStreamName":"2026/11/20/[$LATEST]#"}"##),
+    ("iam", "GetRolePolicy", r##"{"roleName":"service-#","policyName":"inline-#"}"##),
+    (
+        "ssm",
+        "UpdateInstanceInformation",
+        r##"{"instanceId":"i-#","agentVersion":"3.3.#.0","platformType":"Linux","iPAddress":"10.0.0.7","computerName":"ip-10-0-#"}"##,
+    ),
+];
+
+/// Appends a record, about as long and as varied as real ones are; whether it is root's.
 fn record_into(text: &mut String, numbers: &mut Numbers, region: &str, day: usize) -> bool {
     let root = numbers.one_in(ROOT);
-    let role = numbers.of(&["Deploy", "Backup", "Reporting", "Ingest", "Audit"]);
-    let (session, key) = (numbers.next() % 10_000, numbers.next() & 0xfff_ffff_ffff);
+    let who = numbers.of(&["Deploy", "Backup", "Reporting", "Ingest", "Audit", "Nightly", "Console", "Pipeline"]);
+    let (session, key) = (numbers.next() % 100_000, numbers.next() & 0xffff_ffff_ffff);
     let account = "111122223333";
+    let time = |numbers: &mut Numbers| {
+        let (hour, minute, second) = (numbers.next() % 24, numbers.next() % 60, numbers.next() % 60);
+        format!("2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    };
+    let created = time(numbers);
     text.push_str("{\"eventVersion\":\"1.11\",\"userIdentity\":");
     let _ = if root {
         write!(
             text,
-            r#"{{"type":"Root","principalId":"{account}","arn":"arn:aws:iam::{account}:root","accountId":"{account}","accessKeyId":"ASIA{key:016X}","sessionContext":{{"attributes":{{"creationDate":"2026-11-{day:02}T07:30:00Z","mfaAuthenticated":"true"}}}}}}"#
+            r#"{{"type":"Root","principalId":"{account}","arn":"arn:aws:iam::{account}:root","accountId":"{account}","accessKeyId":"ASIA{key:016X}","sessionContext":{{"attributes":{{"creationDate":"{created}","mfaAuthenticated":"true"}}}}}}"#
+        )
+    } else if numbers.one_in(3) {
+        write!(
+            text,
+            r#"{{"type":"IAMUser","principalId":"AIDA{session:016X}","arn":"arn:aws:iam::{account}:user/{who}","accountId":"{account}","accessKeyId":"AKIA{key:016X}","userName":"{who}"}}"#
         )
     } else {
         write!(
             text,
-            r#"{{"type":"AssumedRole","principalId":"AROAIDPPEZS35WEXAMPLE:{role}-{session}","arn":"arn:aws:sts::{account}:assumed-role/{role}/{role}-{session}","accountId":"{account}","accessKeyId":"ASIA{key:016X}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAIDPPEZS35WEXAMPLE","arn":"arn:aws:iam::{account}:role/{role}","accountId":"{account}","userName":"{role}"}},"attributes":{{"creationDate":"2026-11-{day:02}T07:30:00Z","mfaAuthenticated":"false"}}}}}}"#
+            r#"{{"type":"AssumedRole","principalId":"AROA{session:016X}:{who}-{session}","arn":"arn:aws:sts::{account}:assumed-role/{who}/{who}-{session}","accountId":"{account}","accessKeyId":"ASIA{key:016X}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROA{session:016X}","arn":"arn:aws:iam::{account}:role/{who}","accountId":"{account}","userName":"{who}"}},"attributes":{{"creationDate":"{created}","mfaAuthenticated":"false"}}}}}}"#
         )
     };
-    let (service, action) = [
-        ("s3", "GetObject"),
-        ("s3", "ListObjects"),
-        ("ec2", "DescribeInstances"),
-        ("sts", "AssumeRole"),
-        ("kms", "Decrypt"),
-        ("dynamodb", "DescribeTable"),
-        ("logs", "CreateLogStream"),
-    ][usize::try_from(numbers.next() % 7).unwrap()];
-    let (hour, minute, second) = (numbers.next() % 24, numbers.next() % 60, numbers.next() % 60);
-    let host = numbers.next() % 250;
+    let (service, action, parameters) = CALLS[usize::try_from(numbers.next() % CALLS.len() as u64).unwrap()];
+    let (time, agent, host) = (time(numbers), numbers.of(&AGENTS), numbers.next() % 65_536);
     let _ = write!(
         text,
-        r#","eventTime":"2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}Z","eventSource":"{service}.amazonaws.com","eventName":"{action}","awsRegion":"{region}","sourceIPAddress":"198.51.100.{host}","userAgent":"[aws-sdk-java/2.29.{host} Linux/5.10.{session} OpenJDK_64-Bit_Server_VM/21.0.5 Java/21.0.5 vendor/Amazon.com_Inc. md/internal exec-env/AWS_ECS_FARGATE io/sync http/Apache cfg/retry-mode/standard]","requestParameters":{{"bucketName":"amzn-s3-demo-bucket-{host}","Host":"amzn-s3-demo-bucket-{host}.s3.{region}.amazonaws.com","key":"data/2026/11/{day:02}/{:016x}.parquet""#,
-        numbers.next()
+        r#","eventTime":"{time}","eventSource":"{service}.amazonaws.com","eventName":"{action}","awsRegion":"{region}","sourceIPAddress":"10.1.{}.{}","userAgent":"{agent}""#,
+        host >> 8,
+        host & 0xff
     );
+    if numbers.one_in(20) {
+        let _ = write!(
+            text,
+            r#","errorCode":"AccessDenied","errorMessage":"User: arn:aws:iam::{account}:user/{who} is not authorized to perform: {service}:{action}""#
+        );
+    }
+    text.push_str(r#","requestParameters":"#);
+    for (index, part) in parameters.split('#').enumerate() {
+        if index > 0 {
+            let _ = write!(text, "{:x}", numbers.next() & 0xffff_ffff);
+        }
+        text.push_str(part);
+    }
+    text.push_str(r#","responseElements":null"#);
+    if service == "s3" {
+        let _ = write!(
+            text,
+            r#","additionalEventData":{{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":"{:016x}{:016x}{:016x}","bytesTransferredOut":{}}}"#,
+            numbers.next(),
+            numbers.next(),
+            numbers.next(),
+            numbers.next() % 1_000_000
+        );
+    }
     if numbers.one_in(MENTION) {
-        text.push_str(r#","deviceName":"RootVolume""#);
+        text.push_str(r#","serviceEventDetails":{"deviceName":"RootVolume"}"#);
     }
     if numbers.one_in(ESCAPE) {
-        text.push_str(r#","filter":"a \u003c b","policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\"}]}""#);
+        text.push_str(r#","serviceEventDetails":{"filter":"a \u003c b","policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\"}]}"}"#);
+    }
+    let read_only = !numbers.one_in(4);
+    let _ = write!(text, r#","requestID":"{}","eventID":"{}","readOnly":{read_only},"#, numbers.uuid(), numbers.uuid());
+    if service == "s3" {
+        let _ = write!(
+            text,
+            r#""resources":[{{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::amzn-s3-demo-bucket-{host}/data"}},{{"accountId":"{account}","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::amzn-s3-demo-bucket-{host}"}}],"#
+        );
     }
     let _ = write!(
         text,
-        r#"}},"responseElements":null,"additionalEventData":{{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":"{:016x}{:016x}{:016x}","bytesTransferredOut":{}}},"requestID":"{}","eventID":"{}","readOnly":true,"resources":[{{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::amzn-s3-demo-bucket-{host}/data"}},{{"accountId":"{account}","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::amzn-s3-demo-bucket-{host}"}}],"eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"{account}","eventCategory":"Data","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"amzn-s3-demo-bucket-{host}.s3.{region}.amazonaws.com"}}}}"#,
-        numbers.next(),
-        numbers.next(),
-        numbers.next(),
-        numbers.next() % 1_000_000,
-        numbers.uuid(),
-        numbers.uuid(),
+        r#""eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"{account}","eventCategory":"Management""#
     );
+    if numbers.one_in(2) {
+        let _ = write!(
+            text,
+            r#","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"{service}.{region}.amazonaws.com"}}"#
+        );
+    }
+    text.push('}');
     root
 }

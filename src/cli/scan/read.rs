@@ -9,7 +9,7 @@ use super::search::Search;
 use super::split::{Fault, Piece, Splitter};
 
 /// How much is read and searched at a time: little enough to stay in the processor's cache.
-const PORTION: usize = 128 << 10;
+const PORTION: usize = 256 << 10;
 
 /// The most bytes of one record, or one raw Lambda event, that are kept in memory: 16 MiB.
 ///
@@ -34,6 +34,7 @@ pub trait Records {
 pub struct Reader<'s> {
     search: &'s Search,
     time: Finder<'static>,
+    portion: usize,
     buffer: Vec<u8>,
 }
 
@@ -49,7 +50,7 @@ struct Kept {
 impl<'s> Reader<'s> {
     /// A reader that tells apart what this search finds.
     pub fn new(search: &'s Search) -> Self {
-        Self { search, time: Finder::new("\"eventTime\":\""), buffer: Vec::new() }
+        Self { search, time: Finder::new("\"eventTime\":\""), portion: PORTION, buffer: Vec::new() }
     }
 
     /// Reads a stream, compressed with gzip or not, to its end or until it can't be read any further.
@@ -105,13 +106,13 @@ impl<'s> Reader<'s> {
 
     /// Reads a portion into the buffer, and searches it. False if there is no more to come.
     fn fill(&mut self, source: &mut impl Read, kept: &mut Kept, records: &mut impl Records) -> bool {
-        if self.buffer.len() < kept.filled + PORTION {
-            self.buffer.resize(kept.filled + PORTION, 0);
+        if self.buffer.len() < kept.filled + self.portion {
+            self.buffer.resize(kept.filled + self.portion, 0);
         }
         let from = kept.filled;
         let mut more = true;
-        while more && kept.filled < from + PORTION {
-            match source.read(&mut self.buffer[kept.filled..from + PORTION]) {
+        while more && kept.filled < from + self.portion {
+            match source.read(&mut self.buffer[kept.filled..from + self.portion]) {
                 Ok(0) => more = false,
                 Ok(bytes) => kept.filled += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -246,5 +247,146 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "the gzip stream breaks off".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => format!("the gzip stream is damaged: {error}"),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use root_usage_alert::rule::{Rule, RuleSet};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen {
+        passed: usize,
+        records: Vec<Value>,
+        faults: Vec<String>,
+        bytes: usize,
+    }
+
+    impl Records for Seen {
+        fn passed(&mut self, count: usize) {
+            self.passed += count;
+        }
+
+        fn record(&mut self, text: &[u8]) -> Result<(), String> {
+            self.records.push(serde_json::from_slice(text).map_err(|error| error.to_string())?);
+            Ok(())
+        }
+
+        fn fault(&mut self, reason: &str) {
+            self.faults.push(reason.to_owned());
+        }
+
+        fn time(&mut self, _: &[u8]) {}
+
+        fn read(&mut self, bytes: usize) {
+            self.bytes += bytes;
+        }
+    }
+
+    /// What others can write: quotation marks, brackets, escapes and what looks like a record.
+    fn hostile() -> impl Strategy<Value = String> {
+        let parts = [
+            "\"",
+            "\\",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\n",
+            "é",
+            " ",
+            "Ro",
+            "ot",
+            "u0052",
+            "\\u0052",
+            "\"Records\":[",
+            "{\"userIdentity\":{\"type\":\"Root\"}}",
+            "]}",
+            "eventVersion",
+        ];
+        prop::collection::vec(prop::sample::select(parts.to_vec()), 0..40).prop_map(|parts| parts.concat())
+    }
+
+    /// A record's text.
+    fn record() -> impl Strategy<Value = String> {
+        let spelled = [r"Root", r"\u0052oot", r"Ro\u006Ft", r"IAMUser", r"R\\oot", r"root"];
+        (prop::sample::select(spelled.to_vec()), hostile(), hostile(), any::<bool>()).prop_map(
+            |(kind, one, other, first)| {
+                let identity = format!(r#""userIdentity":{{"type":"{kind}"}}"#);
+                let rest = json!({ "a": one, "b": [{ &other: one }, { "Records": [{ "c": other }] }, []] }).to_string();
+                let rest = &rest[1..rest.len() - 1];
+                if first { format!("{{{identity},{rest}}}") } else { format!("{{{rest},{identity}}}") }
+            },
+        )
+    }
+
+    fn laid_out(records: &[String], layout: usize) -> String {
+        let values = || records.iter().map(|record| serde_json::from_str(record).unwrap()).collect::<Vec<Value>>();
+        match layout {
+            0 => format!("{{\"Records\":[{}]}}", records.join(",")),
+            1 => records.join("\n"),
+            2 => format!("[{}]", records.join(" ,\n")),
+            3 => records.concat(),
+            4 => serde_json::to_string_pretty(&json!({ "x": {}, "Records": values() })).unwrap(),
+            5 => serde_json::to_string_pretty(&values()).unwrap(),
+            _ => records.iter().map(|record| format!("{{\"Records\" : [{record}]}}\n")).collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_match_is_passed_over(
+            records in prop::collection::vec(record(), 1..8),
+            layout in 0_usize..7,
+            portion in 1_usize..500,
+        ) {
+            let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
+            let mut reader = Reader { portion, ..Reader::new(&search) };
+            let text = laid_out(&records, layout);
+            let mut seen = Seen::default();
+            reader.read(text.as_bytes(), &mut seen);
+            prop_assert_eq!(&seen.faults, &Vec::<String>::new());
+            prop_assert_eq!(seen.passed + seen.records.len(), records.len());
+            prop_assert_eq!(seen.bytes, text.len());
+            let is_root = |record: &Value| record["userIdentity"]["type"] == "Root";
+            let all = records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap());
+            let expected: Vec<Value> = all.filter(is_root).collect();
+            seen.records.retain(is_root);
+            prop_assert_eq!(seen.records, expected);
+        }
+
+        #[test]
+        fn whatever_the_bytes_reading_ends(bytes in prop::collection::vec(any::<u8>(), 0..600), portion in 1_usize..500) {
+            let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
+            let mut seen = Seen::default();
+            Reader { portion, ..Reader::new(&search) }.read(&bytes[..], &mut seen);
+            // Two of its bytes may say that it is compressed.
+            prop_assert!(seen.bytes == bytes.len() || bytes.starts_with(&[0x1f, 0x8b]));
+        }
+
+        #[test]
+        fn where_brackets_are_wrong_no_record_is_lost_in_silence(
+            records in prop::collection::vec(record(), 1..5),
+            broken in "[\\[\\]{}\",: a\n]{0,12}",
+            at in 0_usize..5,
+            layout in 0_usize..4,
+        ) {
+            let mut pieces = records.clone();
+            pieces.insert(at.min(records.len()), broken);
+            let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
+            let mut seen = Seen::default();
+            Reader::new(&search).read(laid_out(&pieces, layout).as_bytes(), &mut seen);
+            let is_root = |record: &Value| record["userIdentity"]["type"] == "Root";
+            let all = records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap());
+            let expected = all.filter(is_root).count();
+            seen.records.retain(is_root);
+            prop_assert!(seen.records.len() >= expected || !seen.faults.is_empty(), "{:?}", seen.records);
+        }
     }
 }

@@ -48,6 +48,8 @@ impl Fault {
 pub struct Splitter {
     /// How many objects and arrays are open.
     depth: usize,
+    /// Up to this depth, each bracket may begin or end a record, or open an array `Records`.
+    floor: usize,
     /// Records stand in an array.
     array: bool,
     /// Records stand in an object's array `Records`.
@@ -58,8 +60,10 @@ pub struct Splitter {
     escaped: u64,
     /// Up to where the buffer was looked at.
     scanned: usize,
-    /// Where the record began that is open.
+    /// Where the record began that is open, or what follows an array `Records` in its object.
     start: Option<usize>,
+    /// It is the latter.
+    rest: bool,
     /// Up to where everything is dealt with, if no record is open.
     free: usize,
 }
@@ -117,6 +121,7 @@ impl Splitter {
     /// Gives up the record that is open: it is counted as a fault, and reading goes on behind it.
     pub fn give_up(&mut self) {
         self.start = None;
+        self.rest = false;
         self.free = self.scanned;
     }
 
@@ -128,13 +133,12 @@ impl Splitter {
     ///
     /// A [`Fault`] where records stand in nothing: from [`kept`](Self::kept) on this is no stream of records.
     pub fn scan(&mut self, buffer: &[u8], end: bool, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
-        while let Some(block) = buffer[self.scanned..].first_chunk::<BLOCK>() {
+        let (blocks, rest) = buffer[self.scanned..].as_chunks::<BLOCK>();
+        for block in blocks {
             self.block(buffer, block, each)?;
-            self.scanned += BLOCK;
         }
         if end {
             let mut block = [b' '; BLOCK];
-            let rest = &buffer[self.scanned..];
             block[..rest.len()].copy_from_slice(rest);
             self.block(buffer, &block, each)?;
             self.scanned = buffer.len();
@@ -170,12 +174,28 @@ impl Splitter {
         self.text = if text >> 63 == 1 { u64::MAX } else { 0 };
         open &= !text;
         close &= !text;
-        let closing = close.count_ones() as usize;
-        // Where no record can begin or end and no array `Records` can open, counting is enough.
-        if self.depth > self.level() + usize::from(!self.wrapped) + closing {
-            self.depth = self.depth + open.count_ones() as usize - closing;
-            return Ok(());
+        if open | close != 0 {
+            let closing = close.count_ones() as usize;
+            // Where no record can begin or end and no array `Records` can open, counting is enough.
+            if self.depth > self.floor + closing {
+                self.depth = self.depth + open.count_ones() as usize - closing;
+            } else {
+                self.brackets(buffer, open, close, each)?;
+            }
         }
+        self.scanned += BLOCK;
+        Ok(())
+    }
+
+    /// Looks at the brackets of a block one by one.
+    #[inline(never)]
+    fn brackets(
+        &mut self,
+        buffer: &[u8],
+        open: u64,
+        close: u64,
+        each: &mut impl FnMut(Piece<'_>) -> bool,
+    ) -> Result<(), Fault> {
         let mut brackets = open | close;
         while brackets != 0 {
             let bit = brackets & brackets.wrapping_neg();
@@ -187,6 +207,7 @@ impl Splitter {
                 self.closed(buffer, at, each)?;
             }
         }
+        self.floor = self.level() + usize::from(!self.wrapped);
         Ok(())
     }
 
@@ -220,9 +241,12 @@ impl Splitter {
         } else if self.depth == level + 1
             && !self.wrapped
             && buffer[at] == b'['
-            && self.start.is_some_and(|start| names_records(&buffer[start..at]))
+            && let Some(start) = self.start
+            && names_records(&buffer[start..at])
         {
+            self.around(&buffer[start..=at], b"]}", each)?;
             self.wrapped = true;
+            self.rest = false;
             self.start = None;
             self.free = at + 1;
         }
@@ -238,27 +262,42 @@ impl Splitter {
             if level == 0 || buffer[at] == b'}' {
                 self.fault(Fault::Bracket, each)?;
             }
+            self.free = at + 1;
+            self.depth = self.depth.saturating_sub(1);
             if self.wrapped {
                 self.wrapped = false;
+                self.rest = true;
+                self.start = Some(at + 1);
             } else {
                 self.array = false;
             }
-            self.depth = self.depth.saturating_sub(1);
-            self.free = at + 1;
             return Ok(());
         }
         self.depth -= 1;
         if self.depth == level {
-            if let Some(start) = self.start
+            if self.rest
+                && let Some(start) = self.start
+            {
+                self.around(&buffer[start..=at], b"", each)?;
+            } else if let Some(start) = self.start
                 && !each(Piece::Record(&buffer[start..=at], level == 0))
                 && level == 0
             {
                 return Err(Fault::Stray);
             }
             self.start = None;
+            self.rest = false;
             self.free = at + 1;
         }
         Ok(())
+    }
+
+    /// Looks at what stands around an array `Records` in its object, which may be no JSON.
+    fn around(&self, part: &[u8], end: &[u8], each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+        let begin: &[u8] = if self.rest { b"{\"\":[]" } else { b"" };
+        let whole = [begin, part, end].concat();
+        let valid = serde_json::from_slice::<serde::de::IgnoredAny>(&whole).is_ok();
+        if valid { Ok(()) } else { self.fault(Fault::Stray, each) }
     }
 
     /// Deals with what stands between records, up to `end`.
@@ -353,6 +392,9 @@ mod tests {
             ("[{},{\"a\":\"", 1, &[BreaksOff], None),
             ("{\"Records\":[{},{}", 2, &[BreaksOff], None),
             ("{\"Records\":[{}}{}", 1, &[Bracket], Some(BreaksOff)),
+            ("{\"Records\":[]{,{}]}", 0, &[], Some(Stray)),
+            ("{x,\"Records\":[{}]}", 0, &[], Some(Stray)),
+            ("[{\"Records\":[{}],x}]", 1, &[Stray], None),
         ] {
             for portion in [1, 64, 1000] {
                 let (found, told, ended) = split(stream, portion);
