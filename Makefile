@@ -25,7 +25,7 @@ DEMO_HISTORY := events/history.jsonl
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-cost check-deps
-.PHONY: events cis-alarms cost bench fuzz build deploy test-alert replay clean
+.PHONY: events cis-alarms cost bench bench-scan fuzz build deploy test-alert replay clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ bench: ## Measure what the function costs, against its goals. BENCH_SHORT=1 only
 	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
 	cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
+
+bench-scan: ## Measure root-usage scan against inflating alone, and against zcat | jq
+	cargo bench $(CARGO_FLAGS) --no-default-features --features cli --bench scan
 
 FUZZ_pattern := -dict=fuzz/pattern.dict
 FUZZ_pattern_eval := -dict=fuzz/pattern.dict

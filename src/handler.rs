@@ -527,9 +527,13 @@ fn damaged(event: &str, inflated_bytes: usize, batch: &Batch<'_>, fault: &BatchE
 }
 
 /// What a log event turned out to be.
-enum Reading {
+#[derive(Debug)]
+pub enum Reading {
+    /// No rule matches it.
     Ignored,
+    /// A rule matches it.
     Match(Match),
+    /// It is no JSON object, though it holds a text that a rule can't match without.
     Unreadable(Unreadable),
 }
 
@@ -545,7 +549,9 @@ fn faulty(event: &LogEvent<'_>, rules: &RuleSet, reason: String) -> Unreadable {
     }
 }
 
-fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
+/// Reads a log event, if a rule could match it.
+#[must_use]
+pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     let unreadable = |text: &str, id: String, time: Option<Timestamp>, reason: String| {
         let rules = rules.mentioned(text);
         if rules.is_empty() {
@@ -580,7 +586,8 @@ fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
 
 /// What a repeated record is known by. A record without an id, or one that corrects another (`addendum`), is never
 /// taken for a repetition.
-fn key(record: &Record) -> Option<Key> {
+#[must_use]
+pub fn key(record: &Record) -> Option<Key> {
     let id = record.event_id()?;
     if record.addendum().is_some() {
         return None;

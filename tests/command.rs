@@ -146,7 +146,14 @@ fn rules_lists_what_ships() {
 
 #[test]
 fn every_help_has_an_example() {
-    for arguments in [&["--help"][..], &["run", "--help"], &["match", "--help"], &["rules", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["match", "--help"],
+        &["rules", "--help"],
+        &["scan", "--help"],
+        &["completions", "--help"],
+    ] {
         let output = root_usage(arguments, b"");
         assert_eq!(output.status.code(), Some(0));
         assert!(text(&output.stdout).contains("\n  root-usage "), "{}", text(&output.stdout));

@@ -8,6 +8,8 @@ use anyhow::Context;
 use root_usage_alert::json::Json;
 use root_usage_alert::pattern::Pattern;
 
+use crate::terminal::printable;
+
 /// Prints true or false for each line: whether a CloudWatch Logs filter pattern matches it.
 ///
 /// A line is a log event's message, so CloudTrail records stand one a line. What is no JSON object matches the blank
@@ -57,28 +59,5 @@ fn answer(pattern: &Pattern, message: &str, explain: bool, out: &mut impl Write)
         }
         Ok(_) => writeln!(out, "  JSON, but no object"),
         Err(error) => writeln!(out, "  {:#}", anyhow::Error::from(error)),
-    }
-}
-
-/// The text without what a terminal would obey: whoever caused the event wrote its values.
-fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\'' | '\\' => clean.push(c),
-            c => clean.extend(c.escape_debug()),
-        }
-    }
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn a_terminal_gets_nothing_to_obey() {
-        assert_eq!(printable("a \"é東\" \\ '"), "a \"é東\" \\ '");
-        assert_eq!(printable("\u{1b}[2J\u{202e}\u{9b}\u{2028}"), r"\u{1b}[2J\u{202e}\u{9b}\u{2028}");
     }
 }

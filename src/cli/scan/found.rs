@@ -1,0 +1,251 @@
+//! What one file holds: its records are counted, and what matches is kept.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use root_usage_alert::alert::{Alert, Credential, Identity, Match, Origin, Severity, Unreadable};
+use root_usage_alert::batch::Inflated;
+use root_usage_alert::handler::{Reading, key, read};
+use root_usage_alert::json::Json;
+use root_usage_alert::record::{Outcome, Record};
+use root_usage_alert::rule::RuleSet;
+use serde::Serialize;
+
+use super::read::Records;
+
+/// What is looked for.
+pub struct Question {
+    /// The rules.
+    pub rules: RuleSet,
+    /// Matches before this are left out.
+    pub since: Option<Timestamp>,
+    /// Matches from this on are left out.
+    pub until: Option<Timestamp>,
+    /// The most bytes a raw Lambda event may inflate to.
+    pub max_batch_bytes: usize,
+    /// Whether the records themselves are kept, for the mails.
+    pub keep_records: bool,
+}
+
+/// A record that matches, as far as a reader is shown it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// `eventTime`
+    pub time: Option<Timestamp>,
+    pub account: Option<Box<str>>,
+    pub region: Option<Box<str>>,
+    pub event_source: Option<Box<str>>,
+    pub event_name: Option<Box<str>>,
+    #[serde(rename = "sourceIPAddress")]
+    pub source_ip: Option<Box<str>>,
+    pub outcome: Outcome,
+    pub severity: Severity,
+    /// How root was used; `None` for others.
+    pub credential: Option<Credential>,
+    /// Who it was.
+    pub actor: Box<str>,
+    pub rules: Vec<Box<str>>,
+    #[serde(rename = "eventID")]
+    pub event_id: Option<Box<str>>,
+    pub file: Arc<str>,
+    /// Which of the file's matches this is.
+    #[serde(skip)]
+    pub nth: usize,
+    /// What a repetition is known by.
+    #[serde(skip)]
+    pub key: Option<[u8; 32]>,
+    #[serde(skip)]
+    pub mail: Mail,
+    #[serde(skip)]
+    pub matched: Option<Match>,
+}
+
+/// The mail that a match would have been in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mail {
+    /// The one about this raw Lambda event of a file.
+    Event(Arc<str>, usize),
+    /// The one about what happened in an account and Region within a window of this many [`WINDOW_SECONDS`].
+    Window(Option<i64>, Box<str>, Box<str>),
+}
+
+/// CloudTrail hands records to CloudWatch Logs about every five minutes, each Region's to a log stream of its own, and
+/// the function gets them so.
+///
+/// Source: CloudTrail User Guide, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs": about 5 minutes.
+pub const WINDOW_SECONDS: i64 = 300;
+
+/// A raw Lambda event that would have caused a mail.
+pub struct Batch {
+    pub mail: Mail,
+    pub origin: Origin,
+    pub unreadable: Vec<Unreadable>,
+    /// When its first unreadable log event came.
+    pub time: Option<Timestamp>,
+}
+
+/// What one file holds.
+pub struct File<'q> {
+    question: &'q Question,
+    pub name: Arc<str>,
+    /// Records, or log events.
+    pub records: u64,
+    /// Bytes, after inflating.
+    pub bytes: u64,
+    /// CloudTrail's digest files hold no records.
+    pub digests: u64,
+    pub found: Vec<Found>,
+    pub batches: Vec<Batch>,
+    /// Why something could not be read, and how many more times.
+    pub fault: Option<(String, u64)>,
+    /// The first and the last time that was seen.
+    pub span: Option<(Timestamp, Timestamp)>,
+}
+
+impl<'q> File<'q> {
+    pub fn new(question: &'q Question, path: &Path) -> Self {
+        let name = if path.as_os_str() == "-" { "standard input".into() } else { path.to_string_lossy() };
+        Self {
+            question,
+            name: name.into(),
+            records: 0,
+            bytes: 0,
+            digests: 0,
+            found: Vec::new(),
+            batches: Vec::new(),
+            fault: None,
+            span: None,
+        }
+    }
+
+    fn event(&mut self, text: &str) -> Result<(), String> {
+        let rules = &self.question.rules;
+        let inflated = Inflated::from_event(text, self.question.max_batch_bytes).map_err(chain)?;
+        let batch = inflated.batch(|event| rules.may_match(event));
+        self.bytes += inflated.len() as u64;
+        self.records += (batch.others + batch.log_events.len()) as u64;
+        let mail = Mail::Event(self.name.clone(), self.batches.len());
+        let mut told = Vec::new();
+        if !batch.is_control_message() {
+            for event in &batch.log_events {
+                match read(event, rules) {
+                    Reading::Ignored => {}
+                    Reading::Match(matched) => self.keep(matched, Some(&mail)),
+                    Reading::Unreadable(unreadable) => told.push(unreadable),
+                }
+            }
+        }
+        for unreadable in &told {
+            self.fault(&format!("a log event could not be read: {}", unreadable.reason));
+        }
+        let origin = Origin {
+            owner: batch.data.owner.clone(),
+            log_group: batch.data.log_group.clone(),
+            log_stream: batch.data.log_stream.clone(),
+        };
+        let time = told.iter().filter_map(|unreadable| unreadable.time).min();
+        self.batches.push(Batch { mail, origin, unreadable: told, time });
+        batch.fault.map_or(Ok(()), |fault| Err(chain(fault)))
+    }
+
+    fn keep(&mut self, matched: Match, mail: Option<&Mail>) {
+        let record = &matched.record;
+        let time = record.event_time();
+        let Question { since, until, keep_records, .. } = *self.question;
+        let early = since.zip(time).is_some_and(|(since, time)| time < since);
+        let late = until.zip(time).is_some_and(|(until, time)| time >= until);
+        self.span = widened(self.span, time);
+        if early || late {
+            return;
+        }
+        let text = |text: Option<&str>| text.map(Into::into);
+        let alone = Alert::new(Origin::default(), vec![matched.clone()], Vec::new());
+        let Some(actor) = alone.as_ref().and_then(|alert| alert.actors.first()) else { return };
+        let account = record.account().unwrap_or_default();
+        let mail = mail.cloned().unwrap_or_else(|| {
+            let window = time.map(|time| time.as_second().div_euclid(WINDOW_SECONDS));
+            Mail::Window(window, account.into(), record.region().unwrap_or_default().into())
+        });
+        let (credential, name) = match &actor.identity {
+            Identity::Root => (Some(actor.credential()), format!("root of {account}")),
+            Identity::Other { kind, name } => (None, format!("{kind} {name}")),
+        };
+        self.found.push(Found {
+            time,
+            account: text(record.account()),
+            region: text(record.region()),
+            event_source: text(record.event_source()),
+            event_name: text(record.event_name()),
+            source_ip: text(record.source_ip()),
+            outcome: record.outcome(),
+            severity: actor.severity(),
+            credential,
+            actor: name.into(),
+            rules: matched.rules.iter().map(|rule| rule.id.as_str().into()).collect(),
+            event_id: text(record.event_id()),
+            file: self.name.clone(),
+            nth: self.found.len(),
+            key: key(record),
+            mail,
+            matched: keep_records.then_some(matched),
+        });
+    }
+}
+
+impl Records for File<'_> {
+    fn passed(&mut self, count: usize) {
+        self.records += count as u64;
+    }
+
+    fn record(&mut self, text: &[u8]) -> Result<(), String> {
+        let text = String::from_utf8_lossy(text);
+        let json = match Json::parse(&text) {
+            Ok(json @ Json::Object(_)) => json,
+            Ok(_) => return Err("where a record should be is no JSON object".to_owned()),
+            Err(error) => return Err(format!("a record is no JSON: {}", chain(error))),
+        };
+        if json.get("awslogs").is_some() {
+            return self.event(&text);
+        }
+        if json.get("digestS3Bucket").is_some() {
+            self.digests += 1;
+            return Ok(());
+        }
+        self.records += 1;
+        let rules = self.question.rules.rules().iter();
+        let rules: Vec<_> = rules.filter(|rule| rule.pattern.matches(&json)).cloned().collect();
+        if !rules.is_empty() {
+            self.keep(Match { record: Record::new(&text, json), rules, received: None }, None);
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self, reason: &str) {
+        match &mut self.fault {
+            Some((_, more)) => *more += 1,
+            None => self.fault = Some((reason.to_owned(), 0)),
+        }
+    }
+
+    fn time(&mut self, text: &[u8]) {
+        self.span = widened(self.span, std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()));
+    }
+
+    fn read(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+}
+
+/// The span with this time in it too.
+fn widened(span: Option<(Timestamp, Timestamp)>, time: Option<Timestamp>) -> Option<(Timestamp, Timestamp)> {
+    let Some(time) = time else { return span };
+    let (first, last) = span.unwrap_or((time, time));
+    Some((first.min(time), last.max(time)))
+}
+
+/// The error and its causes, for a reader.
+fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}
