@@ -56,7 +56,7 @@ COMPRESSED = 0.1  # what becomes of a record in an archive or a bucket
 RECORDS_A_BATCH = 1000
 # Whether the heartbeat's invocation publishes the function's metrics too. A metric is billed for each hour
 # in which it has data, so this is the difference between all hours of the month and a few.
-HEARTBEAT_PUBLISHES = True
+HEARTBEAT_PUBLISHES = False
 
 SMALL = {"records": 100_000, "mails": 5}
 LARGE = {"records": 1000 * SECONDS, "mails": 100}

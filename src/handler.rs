@@ -260,7 +260,9 @@ impl<N: Notify, H: History> Handler<N, H> {
             Ok(()) => closing_event!(info, "handled"),
             Err(error) => closing_event!(error, "failed", error = error.chain()),
         }
-        if self.config.metrics {
+        // A metric costs money for each hour that has a value, and a heartbeat that came through has nothing to tell.
+        let silent = matches!(Request::of(invocation.event), Some(Request::Heartbeat)) && report.history_failures == 0;
+        if self.config.metrics && !silent {
             let line = metrics::line(&report, &self.config.style.function, took, Timestamp::now());
             // The log has the figures too.
             let _ = writeln!(io::stdout(), "{line}");

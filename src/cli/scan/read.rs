@@ -340,6 +340,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_match_is_passed_over(
             records in prop::collection::vec(record(), 1..8),
