@@ -102,12 +102,15 @@ def test_what_failed_three_times_is_mailed_once_sns_is_back(stack, emulator, inb
     sns.set()
     done = make("replay")
 
-    alert = json.loads(inbox.take()["Message"])
+    # A queue keeps no order.
+    mails = {mail["Subject"]: mail for mail in (inbox.take(), inbox.take())}
+    # What can never be read stays, is mailed as that, and a person is told how to be rid of it.
+    del mails["[HIGH] A batch could not be read: an unknown log group"]
+    (mail,) = mails.values()
+    alert = json.loads(mail["Message"])
     assert alert["actors"][0]["gravest"]["eventName"] == "CreateAccessKey"
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("handled")]
     assert "matched 2, mails 1" in line and f"alert {alert['alertId']}" in line
-    # What can never be read stays, is mailed as that, and a person is told how to be rid of it.
-    assert inbox.take()["Subject"] == "[HIGH] A batch could not be read: an unknown log group"
     assert "BatchError: " in done.stdout and "awslogs.data is not base64" in done.stdout
     assert "1 handled and deleted, 1 left in the queue" in done.stdout
     assert f"aws sqs purge-queue --queue-url {stack.failed_events}" in done.stdout
