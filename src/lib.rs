@@ -7,13 +7,13 @@
 //!                                                   Report ◀──handler── Receipt ◀──notify── Message ◀──email──┘
 //! ```
 //!
-//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`metrics`], [`region`], [`severity`], [`rule`],
-//! [`alert`] and [`email`] are pure: no I/O, no clock, no environment. [`history`] and [`notify`] do I/O. [`handler`] puts the pipeline together and
-//! is the only module that knows them all.
+//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`region`], [`severity`],
+//! [`rule`], [`alert`], [`email`] and [`report`] are pure: no I/O, no clock, no environment. [`history`] and [`notify`]
+//! do I/O. [`handler`] puts the pipeline together and is the only module that knows them all.
 //!
 //! The promise: every record that reaches the function and matches a rule reaches the topic at least once, or the
 //! invocation fails, so that Lambda retries it and then keeps its payload in the dead-letter queue. Every log event is
-//! counted in exactly one of the first four fields of a [`handler::Report`].
+//! counted in exactly one of the first four fields of a [`report::Report`].
 
 pub mod alert;
 pub mod batch;
@@ -25,11 +25,11 @@ pub mod history;
 pub mod json;
 #[cfg(feature = "lambda")]
 pub mod log;
-pub mod metrics;
 pub mod notify;
 pub mod pattern;
 mod prefilter;
 pub mod record;
 pub mod region;
+pub mod report;
 pub mod rule;
 pub mod severity;

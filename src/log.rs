@@ -16,6 +16,6 @@ pub fn init() {
         return init_default_subscriber();
     }
     let level = set("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(Level::INFO);
-    let lines = subscriber::fmt().with_target(false).without_time().with_max_level(level).json();
+    let lines = subscriber::fmt().with_target(false).with_max_level(level).json();
     lines.with_current_span(false).with_span_list(false).init();
 }

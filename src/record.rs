@@ -18,13 +18,21 @@ const PATH_MAX: usize = 4;
 pub struct Record {
     json: Json<'static>,
     hash: [u8; 32],
+    // Asked for most often by far, of records that are no longer near in memory.
+    root: bool,
+    outcome: Outcome,
 }
 
 impl Record {
     /// A record from the message it was read from and that message's JSON.
     #[must_use]
     pub fn new(message: &str, json: Json<'_>) -> Self {
-        Self { json: json.pruned(PATH_MAX).into_owned(), hash: Sha256::digest(message.as_bytes()).into() }
+        let json = json.pruned(PATH_MAX).into_owned();
+        let hash = Sha256::digest(message.as_bytes()).into();
+        let mut record = Self { json, hash, root: false, outcome: Outcome::Succeeded };
+        record.root = record.identity_type() == Some("Root");
+        record.outcome = record.find_outcome();
+        record
     }
 
     /// About how many bytes of memory it takes.
@@ -133,7 +141,7 @@ impl Record {
     /// Whether root acted.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.identity_type() == Some("Root")
+        self.root
     }
 
     /// `userIdentity.arn`
@@ -215,6 +223,10 @@ impl Record {
     /// How the call ended.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn find_outcome(&self) -> Outcome {
         let failed_sign_in = self.is_sign_in() && self.text(&["responseElements", "ConsoleLogin"]) == Some("Failure");
         match self.error_code() {
             Some(code) if is_denial(code) => Outcome::Denied,

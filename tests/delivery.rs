@@ -15,9 +15,10 @@ use proptest::test_runner::Config as Cases;
 use root_usage_alert::alert::Why;
 use root_usage_alert::config::Config;
 use root_usage_alert::email::{Message, SUBJECT_MAX};
-use root_usage_alert::handler::{Handler, HandlerError, Invocation, Report};
+use root_usage_alert::handler::{Handler, HandlerError, Invocation};
 use root_usage_alert::history::{History, LookUpError, Page, Query, Recorded};
 use root_usage_alert::notify::{Notify, Receipt, Refusal, Remedy};
+use root_usage_alert::report::Report;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use root_usage_alert::alert::Why;
 use root_usage_alert::config::Config;
 use root_usage_alert::email::{MESSAGE_MAX, Message};
-use root_usage_alert::handler::{Handler, Invocation, Report};
+use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::{By, History, LookUpError, Page, Query, Recorded};
 use root_usage_alert::notify::Outbox;
+use root_usage_alert::report::Report;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use root_usage_alert::config::Config;
 use root_usage_alert::email::{MESSAGE_MAX, Message, SMS_MAX, SUBJECT_MAX};
-use root_usage_alert::handler::{Handler, Invocation, Report};
+use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::Recorded;
 use root_usage_alert::notify::Outbox;
+use root_usage_alert::report::Report;
 use serde_json::Value;
 
 fn events() -> Vec<(String, String, Value)> {

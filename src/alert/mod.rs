@@ -156,6 +156,7 @@ pub struct Action {
     pub category: Category,
     /// Its urgency.
     pub severity: Severity,
+    credential: Credential,
 }
 
 impl fmt::Display for AlertId {
@@ -269,7 +270,8 @@ impl Action {
         let category = consequence::category(&found.record);
         let severity = consequence::severity(&found.record, category);
         let severity = severity.max(bound(&found).unwrap_or(Severity::Critical));
-        Self { record: found.record, rules: found.rules, received: found.received, category, severity }
+        let credential = Credential::of(&found.record);
+        Self { record: found.record, rules: found.rules, received: found.received, category, severity, credential }
     }
 
     /// Sorts the gravest first: by severity, with and without what the key adds to it, then consequence, then what
@@ -284,14 +286,20 @@ impl Action {
     /// By what means it was done.
     #[must_use]
     pub fn credential(&self) -> Credential {
-        let key = self.record.access_key_id().unwrap_or_default();
-        let sign_in_page = self.record.text(&["eventType"]) == Some("AwsConsoleSignIn");
+        self.credential
+    }
+}
+
+impl Credential {
+    fn of(record: &Record) -> Self {
+        let key = record.access_key_id().unwrap_or_default();
+        let sign_in_page = record.text(&["eventType"]) == Some("AwsConsoleSignIn");
         match () {
-            () if self.record.is_sign_in() || (sign_in_page && key.is_empty()) => Credential::SignIn,
-            () if key.starts_with("AKIA") => Credential::LongLivedKey,
-            () if self.record.from_console() => Credential::ConsoleSession,
-            () if key.starts_with("ASIA") => Credential::TemporaryKey,
-            () => Credential::Unknown,
+            () if record.is_sign_in() || (sign_in_page && key.is_empty()) => Self::SignIn,
+            () if key.starts_with("AKIA") => Self::LongLivedKey,
+            () if record.from_console() => Self::ConsoleSession,
+            () if key.starts_with("ASIA") => Self::TemporaryKey,
+            () => Self::Unknown,
         }
     }
 }

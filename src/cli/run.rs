@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use root_usage_alert::config::Config;
 use root_usage_alert::email::Message;
-use root_usage_alert::handler::{Handler, Invocation, Report};
+use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::Recorded;
 use root_usage_alert::notify::Outbox;
+use root_usage_alert::report::Report;
 
 /// Prints the mails that raw Lambda events would cause.
 ///

@@ -7,6 +7,7 @@ import contextlib
 import http.server
 import json
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -186,15 +187,15 @@ def test_what_is_logged_holds_counts_and_no_content(binary, tmp_path):
         kind, error = stub.invoke('{"awslogs":{"data":"!!"}}')
         assert kind == "error" and "awslogs.data is not base64" in error["errorMessage"]
 
-        lines = [json.loads(line) for line in stub.log().splitlines()]
-        metrics = [line for line in lines if "_aws" in line]
-        closing = [line["fields"] for line in lines if line.get("fields", {}).get("message") in ("handled", "failed")]
-        assert [(line["message"], line["matched"], line["request_id"]) for line in closing] == [
-            ("handled", 7, REQUEST_ID),
-            ("failed", 0, REQUEST_ID),
-        ]
-        assert "Invalid symbol" in closing[1]["error"]
-        assert [(line["FunctionName"], line["Matched"], line["LogEvents"]) for line in metrics] == [("f", 7, 7), ("f", 0, 0)]
+        handled, failed = [json.loads(line) for line in stub.log().splitlines()]
+        assert (handled["level"], handled["message"], handled["Matched"], handled["requestId"]) == ("INFO", "handled", 7, REQUEST_ID)
+        assert (failed["level"], failed["message"], failed["Matched"], failed["requestId"]) == ("ERROR", "failed", 0, REQUEST_ID)
+        assert "Invalid symbol" in failed["error"]
+        for line in (handled, failed):
+            assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "RootUsageAlert"
+            # Without a time of their own Lambda takes all lines for INFO.
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", line["timestamp"])
+            assert line["FunctionName"] == "f" and line["LogEvents"] == line["ignored"] + line["Matched"]
         for content in ["198.51.100.77", "AKIA", "evil", "CreateUser", "nimda", "111122223333"]:
             assert content not in stub.log()
 
@@ -202,7 +203,15 @@ def test_what_is_logged_holds_counts_and_no_content(binary, tmp_path):
 def test_metrics_can_be_switched_off(binary, tmp_path):
     with function(binary, tmp_path, [TAKEN], METRICS="off") as stub:
         stub.invoke(ROOT_EVENT)
-        assert "_aws" not in stub.log() and '"matched":2' in stub.log()
+        assert "_aws" not in stub.log() and '"Matched":2' in stub.log()
+
+
+def test_the_closing_line_keeps_to_the_log_level_where_it_has_no_metrics(binary, tmp_path):
+    with function(binary, tmp_path, [TAKEN], METRICS="off", AWS_LAMBDA_LOG_LEVEL="ERROR") as stub:
+        stub.invoke(ROOT_EVENT)
+        assert stub.log() == ""
+        stub.invoke('{"awslogs":{"data":"!!"}}')
+        assert '"message":"failed"' in stub.log()
 
 
 def test_a_test_is_mailed_and_can_be_told_from_an_alert(binary, tmp_path):

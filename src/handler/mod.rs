@@ -1,51 +1,38 @@
 //! The pipeline: from the event that Lambda hands over to the mail, and a report of what was done.
 
 mod memory;
+mod reading;
+mod request;
 
 use std::collections::HashSet;
 use std::error::Error;
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::slice;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
 
-use crate::alert::{Alert, Match, Origin, Severity, Unreadable};
-use crate::batch::{Batch, BatchError, Inflated, LogEvent};
+use crate::alert::{Alert, Origin, Severity};
+use crate::batch::{Batch, BatchError, Inflated};
 use crate::config::{Config, chain};
 use crate::email::{DamagedBatch, Message};
 use crate::fault::{Fault, caught, caught_async};
 use crate::history::{By, History, Query, relate};
-use crate::json::Json;
-use crate::metrics;
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
-use crate::record::Record;
-use crate::rule::{Rule, RuleSet};
+use crate::report::{Closing, Report};
 use memory::{Key, Limit, Memory};
+use reading::Found;
+pub use reading::{Reading, key, read};
+use request::Request;
 
 /// What publishing may need of an invocation's time, and what is left of it afterwards.
 const PUBLISHING: Duration = Duration::from_secs(20);
-
-/// The most bytes that one mail's matches may take in memory; what is over makes another mail.
-///
-/// With a batch of 32 MiB around it, the function stays within 96 of its 128 MB.
-const FOUND_MAX: usize = 24 << 20;
-
-/// What a log event that was found takes beside its record: its keys, its place in every list and order.
-const FOUND_EACH: usize = 512;
-
-/// The most bytes of a log event that are read, as it stands in the batch.
-///
-/// CloudTrail sends no record of more than 256 KB to CloudWatch Logs, and escapes at most double that. Source: CloudTrail
-/// User Guide, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs".
-const LOG_EVENT_MAX: usize = 1 << 20;
 
 /// What is left of an invocation's time to say why it fails.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -59,35 +46,6 @@ pub struct Invocation<'a> {
     pub request_id: &'a str,
     /// How long the invocation may still take.
     pub time_left: Duration,
-}
-
-/// What one invocation did. Every log event is counted in exactly one of the first four.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Log events that match no rule.
-    pub ignored: usize,
-    /// Log events that match a rule and are in the mail, or are held back.
-    pub matched: usize,
-    /// Log events that match a rule and were in this batch, or in a mail, already.
-    pub duplicate: usize,
-    /// Log events that are no JSON object, though they hold a text that a rule can't match without.
-    pub unreadable: usize,
-    /// Matched and unreadable log events whose mail was held back. A later mail tells their number.
-    pub held_back: usize,
-    /// Bytes that the payload inflated to.
-    pub inflated_bytes: usize,
-    /// Look-ups in the event history that failed.
-    pub history_failures: usize,
-    /// Attempts to publish a mail that failed.
-    pub publish_failures: usize,
-    /// Mails published.
-    pub mails: usize,
-    /// The name of the alert, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alert_id: Option<String>,
-    /// The id under which the last mail was taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
 }
 
 /// Why an invocation failed. Lambda tries it again, and then puts the event into the dead-letter queue.
@@ -105,27 +63,6 @@ pub enum HandlerError<E: Error + 'static> {
     /// This program has a fault.
     #[error(transparent)]
     Fault(#[from] Fault),
-}
-
-impl Report {
-    /// Adds the counts of another invocation.
-    pub fn add(&mut self, other: &Self) {
-        self.ignored += other.ignored;
-        self.matched += other.matched;
-        self.duplicate += other.duplicate;
-        self.unreadable += other.unreadable;
-        self.held_back += other.held_back;
-        self.inflated_bytes += other.inflated_bytes;
-        self.history_failures += other.history_failures;
-        self.publish_failures += other.publish_failures;
-        self.mails += other.mails;
-    }
-
-    /// All log events.
-    #[must_use]
-    pub fn log_events(&self) -> usize {
-        self.ignored + self.matched + self.duplicate + self.unreadable
-    }
 }
 
 impl<E: Error + 'static> HandlerError<E> {
@@ -155,47 +92,6 @@ pub struct Handler<N, H> {
     memory: Mutex<Memory>,
 }
 
-/// What a batch held that somebody should know.
-#[derive(Default)]
-struct Found {
-    matches: Vec<Match>,
-    unreadable: Vec<Unreadable>,
-    keys: Vec<Key>,
-}
-
-/// An invocation that is no batch.
-enum Request {
-    /// `{"test":{}}`: show that mails arrive.
-    Test,
-    /// `{"heartbeat":{}}`: make a call that CloudTrail records.
-    Heartbeat,
-}
-
-impl Request {
-    /// What an event asks for. One that brings log events never asks for anything else, so that no record can pass for
-    /// a test.
-    fn of(event: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Keys<'a> {
-            #[serde(borrow)]
-            awslogs: Option<&'a RawValue>,
-            #[serde(borrow)]
-            test: Option<&'a RawValue>,
-            #[serde(borrow)]
-            heartbeat: Option<&'a RawValue>,
-        }
-        // Batches are longer: they are not read twice.
-        if event.len() > 1024 {
-            return None;
-        }
-        match serde_json::from_str(event).ok()? {
-            Keys { awslogs: None, test: Some(_), .. } => Some(Self::Test),
-            Keys { awslogs: None, heartbeat: Some(_), .. } => Some(Self::Heartbeat),
-            _ => None,
-        }
-    }
-}
-
 /// A kind of mail that is limited.
 type Kind = fn(&mut Memory) -> &mut Limit;
 
@@ -221,7 +117,7 @@ impl<N: Notify, H: History> Handler<N, H> {
         &self.notify
     }
 
-    /// Handles one invocation, and writes one line of log about it, and one of metrics where they are on.
+    /// Handles one invocation, and writes one line of log about it, which is also its metrics where they are on.
     ///
     /// # Errors
     ///
@@ -229,43 +125,29 @@ impl<N: Notify, H: History> Handler<N, H> {
     pub async fn handle(&self, invocation: Invocation<'_>) -> Result<Report, HandlerError<N::Error>> {
         let started = Instant::now();
         let mut report = Report::default();
+        let request = Request::of(invocation.event);
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
-        let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(invocation, started, &mut report));
+        let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(invocation, request, started, &mut report));
         let result = caught_async(run).await;
         let result = result.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
-        let took = started.elapsed();
-        macro_rules! closing_event {
-            ($level:ident, $message:literal $(, $field:ident = $value:expr)*) => {
-                tracing::$level!(
-                    request_id = invocation.request_id,
-                    event_bytes = invocation.event.len(),
-                    inflated_bytes = report.inflated_bytes,
-                    ignored = report.ignored,
-                    matched = report.matched,
-                    duplicate = report.duplicate,
-                    unreadable = report.unreadable,
-                    held_back = report.held_back,
-                    history_failures = report.history_failures,
-                    publish_failures = report.publish_failures,
-                    mails = report.mails,
-                    alert_id = report.alert_id,
-                    message_id = report.message_id,
-                    duration_ms = took.as_secs_f64() * 1000.0,
-                    $($field = $value,)*
-                    $message
-                )
-            };
-        }
-        match &result {
-            Ok(()) => closing_event!(info, "handled"),
-            Err(error) => closing_event!(error, "failed", error = error.chain()),
-        }
         // A metric costs money for each hour that has a value, and a heartbeat that came through has nothing to tell.
-        let silent = matches!(Request::of(invocation.event), Some(Request::Heartbeat)) && report.history_failures == 0;
-        if self.config.metrics && !silent {
-            let line = metrics::line(&report, &self.config.style.function, took, Timestamp::now());
-            // The log has the figures too.
-            let _ = writeln!(io::stdout(), "{line}");
+        let silent = matches!(request, Some(Request::Heartbeat)) && report.history_failures == 0;
+        let metrics = self.config.metrics && !silent;
+        let level = if result.is_ok() { Level::INFO } else { Level::ERROR };
+        if metrics || LevelFilter::current() >= level {
+            let error = result.as_ref().err().map(HandlerError::chain);
+            let closing = Closing {
+                report: &report,
+                error: error.as_deref(),
+                request_id: invocation.request_id,
+                function: &self.config.style.function,
+                event_bytes: invocation.event.len(),
+                took: started.elapsed(),
+                now: Timestamp::now(),
+                metrics,
+            };
+            // Where the log can't be written there is nowhere to say so.
+            let _ = io::stdout().write_all(closing.line().as_bytes());
         }
         result.map(|()| report)
     }
@@ -273,11 +155,12 @@ impl<N: Notify, H: History> Handler<N, H> {
     async fn run(
         &self,
         Invocation { event, request_id, time_left }: Invocation<'_>,
+        request: Option<Request>,
         started: Instant,
         report: &mut Report,
     ) -> Result<(), HandlerError<N::Error>> {
         let last = started + time_left.saturating_sub(LAST_WORDS);
-        match Request::of(event) {
+        match request {
             Some(Request::Test) => return self.test(report, last).await,
             Some(Request::Heartbeat) => {
                 self.heartbeat(report, last).await;
@@ -304,7 +187,10 @@ impl<N: Notify, H: History> Handler<N, H> {
             let mut log_events = batch.log_events.iter();
             let mut seen = HashSet::new();
             while log_events.len() > 0 {
-                let found = self.find(&mut log_events, &mut seen, report);
+                let found = {
+                    let mailed = &self.memory().mailed;
+                    Found::next(&mut log_events, &self.config.rules, mailed, &mut seen, report)
+                };
                 if let Some(alert) = Alert::new(origin(&batch), found.matches, found.unreadable) {
                     self.tell(alert, found.keys, report, lookups_end, last, request_id).await?;
                 }
@@ -467,46 +353,6 @@ impl<N: Notify, H: History> Handler<N, H> {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Reads log events and counts them, until there are enough for a mail.
-    fn find(
-        &self,
-        log_events: &mut slice::Iter<'_, LogEvent<'_>>,
-        seen: &mut HashSet<Key>,
-        report: &mut Report,
-    ) -> Found {
-        let mut found = Found::default();
-        let mut bytes = 0;
-        let memory = self.memory();
-        while bytes < FOUND_MAX
-            && let Some(event) = log_events.next()
-        {
-            // A fault in one log event must not cost the others.
-            let reading = caught(|| read(event, &self.config.rules));
-            match reading
-                .unwrap_or_else(|fault| Reading::Unreadable(faulty(event, &self.config.rules, fault.to_string())))
-            {
-                Reading::Ignored => report.ignored += 1,
-                Reading::Unreadable(unreadable) => {
-                    report.unreadable += 1;
-                    bytes += FOUND_EACH;
-                    found.unreadable.push(unreadable);
-                }
-                Reading::Match(matched) => {
-                    let key = key(&matched.record);
-                    if key.is_some_and(|key| memory.mailed.has(&key) || !seen.insert(key)) {
-                        report.duplicate += 1;
-                        continue;
-                    }
-                    report.matched += 1;
-                    bytes += FOUND_EACH + matched.record.memory();
-                    found.keys.extend(key);
-                    found.matches.push(matched);
-                }
-            }
-        }
-        found
-    }
 }
 
 fn origin(batch: &Batch<'_>) -> Origin {
@@ -526,73 +372,4 @@ fn damaged(event: &str, inflated_bytes: usize, batch: &Batch<'_>, fault: &BatchE
         log_events: batch.others + batch.log_events.len(),
         time: Timestamp::now(),
     }
-}
-
-/// What a log event turned out to be.
-#[derive(Debug)]
-pub enum Reading {
-    /// No rule matches it.
-    Ignored,
-    /// A rule matches it.
-    Match(Match),
-    /// It is no JSON object, though it holds a text that a rule can't match without.
-    Unreadable(Unreadable),
-}
-
-/// A log event that is not evaluated: it may match any rule.
-fn faulty(event: &LogEvent<'_>, rules: &RuleSet, reason: String) -> Unreadable {
-    Unreadable {
-        id: String::new(),
-        time: None,
-        bytes: event.raw().len(),
-        reason,
-        hash: Sha256::digest(event.raw()).into(),
-        rules: rules.rules().to_vec(),
-    }
-}
-
-/// Reads a log event, if a rule could match it.
-#[must_use]
-pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
-    let unreadable = |text: &str, id: String, time: Option<Timestamp>, reason: String| {
-        let rules = rules.mentioned(text);
-        if rules.is_empty() {
-            return Reading::Ignored;
-        }
-        let hash = Sha256::digest(event.raw()).into();
-        Reading::Unreadable(Unreadable { id, time, bytes: event.raw().len(), reason, hash, rules })
-    };
-    let bytes = event.raw().len();
-    if bytes > LOG_EVENT_MAX {
-        return Reading::Unreadable(faulty(event, rules, format!("longer than a log event can be ({bytes} bytes)")));
-    }
-    let entry = match event.entry() {
-        Ok(entry) => entry,
-        Err(error) => return unreadable(&event.text(), String::new(), None, format!("not a log event: {error}")),
-    };
-    let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
-    match Json::parse(&entry.message) {
-        Ok(json @ Json::Object(_)) => {
-            let matching = rules.rules().iter().filter(|rule| rule.pattern.matches(&json));
-            let rules: Vec<Arc<Rule>> = matching.cloned().collect();
-            if rules.is_empty() {
-                Reading::Ignored
-            } else {
-                Reading::Match(Match { record: Record::new(&entry.message, json), rules, received: time })
-            }
-        }
-        Ok(_) => unreadable(&entry.message, entry.id, time, "JSON, but no object".to_owned()),
-        Err(error) => unreadable(&entry.message, entry.id, time, chain(&error)),
-    }
-}
-
-/// What a repeated record is known by. A record without an id, or one that corrects another (`addendum`), is never
-/// taken for a repetition.
-#[must_use]
-pub fn key(record: &Record) -> Option<Key> {
-    let id = record.event_id()?;
-    if record.addendum().is_some() {
-        return None;
-    }
-    Some(Sha256::new().chain_update(id).chain_update(record.hash()).finalize().into())
 }

@@ -1,0 +1,151 @@
+//! What the log events of a batch turn out to be.
+
+use std::collections::HashSet;
+use std::slice;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::memory::{Key, Recent};
+use crate::alert::{Match, Unreadable};
+use crate::batch::LogEvent;
+use crate::config::chain;
+use crate::fault::caught;
+use crate::json::Json;
+use crate::record::Record;
+use crate::report::Report;
+use crate::rule::{Rule, RuleSet};
+
+/// The most bytes that one mail's matches may take in memory; what is over makes another mail.
+///
+/// With a batch of 32 MiB around it, the function stays within 96 of its 128 MB.
+const FOUND_MAX: usize = 24 << 20;
+
+/// What a log event that was found takes beside its record: its keys, its place in every list and order.
+const FOUND_EACH: usize = 512;
+
+/// The most bytes of a log event that are read, as it stands in the batch.
+///
+/// CloudTrail sends no record of more than 256 KB to CloudWatch Logs, and escapes at most double that. Source: CloudTrail
+/// User Guide, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs".
+const LOG_EVENT_MAX: usize = 1 << 20;
+
+/// What a batch held that somebody should know.
+#[derive(Default)]
+pub(super) struct Found {
+    pub matches: Vec<Match>,
+    pub unreadable: Vec<Unreadable>,
+    pub keys: Vec<Key>,
+}
+
+impl Found {
+    /// Reads log events and counts them, until there are enough for a mail.
+    ///
+    /// What was `mailed`, or `seen` in this batch, is a duplicate.
+    pub fn next(
+        log_events: &mut slice::Iter<'_, LogEvent<'_>>,
+        rules: &RuleSet,
+        mailed: &Recent<Key>,
+        seen: &mut HashSet<Key>,
+        report: &mut Report,
+    ) -> Self {
+        let mut found = Self::default();
+        let mut bytes = 0;
+        while bytes < FOUND_MAX
+            && let Some(event) = log_events.next()
+        {
+            // A fault in one log event must not cost the others.
+            let reading = caught(|| read(event, rules));
+            match reading.unwrap_or_else(|fault| Reading::Unreadable(faulty(event, rules, fault.to_string()))) {
+                Reading::Ignored => report.ignored += 1,
+                Reading::Unreadable(unreadable) => {
+                    report.unreadable += 1;
+                    bytes += FOUND_EACH;
+                    found.unreadable.push(unreadable);
+                }
+                Reading::Match(matched) => {
+                    let key = key(&matched.record);
+                    if key.is_some_and(|key| mailed.has(&key) || !seen.insert(key)) {
+                        report.duplicate += 1;
+                        continue;
+                    }
+                    report.matched += 1;
+                    bytes += FOUND_EACH + matched.record.memory();
+                    found.keys.extend(key);
+                    found.matches.push(matched);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// What a log event turned out to be.
+#[derive(Debug)]
+pub enum Reading {
+    /// No rule matches it.
+    Ignored,
+    /// A rule matches it.
+    Match(Match),
+    /// It is no JSON object, though it holds a text that a rule can't match without.
+    Unreadable(Unreadable),
+}
+
+/// A log event that is not evaluated: it may match any rule.
+fn faulty(event: &LogEvent<'_>, rules: &RuleSet, reason: String) -> Unreadable {
+    Unreadable {
+        id: String::new(),
+        time: None,
+        bytes: event.raw().len(),
+        reason,
+        hash: Sha256::digest(event.raw()).into(),
+        rules: rules.rules().to_vec(),
+    }
+}
+
+/// Reads a log event, if a rule could match it.
+#[must_use]
+pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
+    let unreadable = |text: &str, id: String, time: Option<Timestamp>, reason: String| {
+        let rules = rules.mentioned(text);
+        if rules.is_empty() {
+            return Reading::Ignored;
+        }
+        let hash = Sha256::digest(event.raw()).into();
+        Reading::Unreadable(Unreadable { id, time, bytes: event.raw().len(), reason, hash, rules })
+    };
+    let bytes = event.raw().len();
+    if bytes > LOG_EVENT_MAX {
+        return Reading::Unreadable(faulty(event, rules, format!("longer than a log event can be ({bytes} bytes)")));
+    }
+    let entry = match event.entry() {
+        Ok(entry) => entry,
+        Err(error) => return unreadable(&event.text(), String::new(), None, format!("not a log event: {error}")),
+    };
+    let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
+    match Json::parse(&entry.message) {
+        Ok(json @ Json::Object(_)) => {
+            let matching = rules.rules().iter().filter(|rule| rule.pattern.matches(&json));
+            let rules: Vec<Arc<Rule>> = matching.cloned().collect();
+            if rules.is_empty() {
+                Reading::Ignored
+            } else {
+                Reading::Match(Match { record: Record::new(&entry.message, json), rules, received: time })
+            }
+        }
+        Ok(_) => unreadable(&entry.message, entry.id, time, "JSON, but no object".to_owned()),
+        Err(error) => unreadable(&entry.message, entry.id, time, chain(&error)),
+    }
+}
+
+/// What a repeated record is known by. A record without an id, or one that corrects another (`addendum`), is never
+/// taken for a repetition.
+#[must_use]
+pub fn key(record: &Record) -> Option<Key> {
+    let id = record.event_id()?;
+    if record.addendum().is_some() {
+        return None;
+    }
+    Some(Sha256::new().chain_update(id).chain_update(record.hash()).finalize().into())
+}

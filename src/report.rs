@@ -1,0 +1,252 @@
+//! What one invocation did: Lambda's answer to who asks, one line of log, and CloudWatch's metrics in that same line.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The metrics' namespace. Their one dimension is `FunctionName`.
+pub const NAMESPACE: &str = "RootUsageAlert";
+
+/// Each custom metric costs money every month, so these are few.
+const METRICS: [Metric; 8] = [
+    Metric::count("LogEvents"),
+    Metric::count("Matched"),
+    Metric::count("Duplicate"),
+    Metric::count("Unreadable"),
+    Metric::count("Mails"),
+    Metric::count("PublishFailures"),
+    Metric::count("HistoryFailures"),
+    Metric { name: "Duration", unit: "Milliseconds" },
+];
+
+/// What one invocation did. Every log event is counted in exactly one of the first four.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Log events that match no rule.
+    pub ignored: usize,
+    /// Log events that match a rule and are in the mail, or are held back.
+    pub matched: usize,
+    /// Log events that match a rule and were in this batch, or in a mail, already.
+    pub duplicate: usize,
+    /// Log events that are no JSON object, though they hold a text that a rule can't match without.
+    pub unreadable: usize,
+    /// Matched and unreadable log events whose mail was held back. A later mail tells their number.
+    pub held_back: usize,
+    /// Bytes that the payload inflated to.
+    pub inflated_bytes: usize,
+    /// Look-ups in the event history that failed.
+    pub history_failures: usize,
+    /// Attempts to publish a mail that failed.
+    pub publish_failures: usize,
+    /// Mails published.
+    pub mails: usize,
+    /// The name of the alert, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert_id: Option<String>,
+    /// The id under which the last mail was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+}
+
+impl Report {
+    /// Adds the counts of another invocation.
+    pub fn add(&mut self, other: &Self) {
+        self.ignored += other.ignored;
+        self.matched += other.matched;
+        self.duplicate += other.duplicate;
+        self.unreadable += other.unreadable;
+        self.held_back += other.held_back;
+        self.inflated_bytes += other.inflated_bytes;
+        self.history_failures += other.history_failures;
+        self.publish_failures += other.publish_failures;
+        self.mails += other.mails;
+    }
+
+    /// All log events.
+    #[must_use]
+    pub fn log_events(&self) -> usize {
+        self.ignored + self.matched + self.duplicate + self.unreadable
+    }
+}
+
+/// The one line that closes an invocation. With `metrics`, CloudWatch makes metrics of what they name.
+///
+/// `level` and `timestamp` are what Lambda filters lines by. Sources: CloudWatch User Guide, "Specification: Embedded
+/// metric format"; Lambda Developer Guide, "Log-level filtering".
+#[derive(Debug, Clone, Copy)]
+pub struct Closing<'a> {
+    /// What was done.
+    pub report: &'a Report,
+    /// Why the invocation failed, if it did.
+    pub error: Option<&'a str>,
+    /// Lambda's id of the request.
+    pub request_id: &'a str,
+    /// The function's name.
+    pub function: &'a str,
+    /// Bytes of the event.
+    pub event_bytes: usize,
+    /// How long the invocation took.
+    pub took: Duration,
+    /// When it ended.
+    pub now: Timestamp,
+    /// Whether the figures become metrics.
+    pub metrics: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    timestamp: i64,
+    cloud_watch_metrics: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [[&'static str; 1]; 1],
+    metrics: [Metric; 8],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Metric {
+    const fn count(name: &'static str) -> Self {
+        Self { name, unit: "Count" }
+    }
+}
+
+/// Metrics are named as metrics are, the rest as Lambda names what it logs itself.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line<'a> {
+    #[serde(rename = "timestamp")]
+    now: Timestamp,
+    #[serde(rename = "level")]
+    level: &'static str,
+    #[serde(rename = "message")]
+    message: &'static str,
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(rename = "requestId")]
+    request_id: &'a str,
+    #[serde(rename = "alertId", skip_serializing_if = "Option::is_none")]
+    alert_id: Option<&'a str>,
+    #[serde(rename = "messageId", skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+    #[serde(rename = "eventBytes")]
+    event_bytes: usize,
+    #[serde(rename = "inflatedBytes")]
+    inflated_bytes: usize,
+    #[serde(rename = "ignored")]
+    ignored: usize,
+    #[serde(rename = "heldBack")]
+    held_back: usize,
+    function_name: &'a str,
+    log_events: usize,
+    matched: usize,
+    duplicate: usize,
+    unreadable: usize,
+    mails: usize,
+    publish_failures: usize,
+    history_failures: usize,
+    duration: f64,
+    #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata>,
+}
+
+impl Closing<'_> {
+    /// The line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Self { report, error, .. } = self;
+        let directive = Directive { namespace: NAMESPACE, dimensions: [["FunctionName"]], metrics: METRICS };
+        let metadata = Metadata { timestamp: self.now.as_millisecond(), cloud_watch_metrics: [directive] };
+        let (level, message) = if error.is_some() { ("ERROR", "failed") } else { ("INFO", "handled") };
+        let line = Line {
+            now: self.now,
+            level,
+            message,
+            error: *error,
+            request_id: self.request_id,
+            alert_id: report.alert_id.as_deref(),
+            message_id: report.message_id.as_deref(),
+            event_bytes: self.event_bytes,
+            inflated_bytes: report.inflated_bytes,
+            ignored: report.ignored,
+            held_back: report.held_back,
+            function_name: self.function,
+            log_events: report.log_events(),
+            matched: report.matched,
+            duplicate: report.duplicate,
+            unreadable: report.unreadable,
+            mails: report.mails,
+            publish_failures: report.publish_failures,
+            history_failures: report.history_failures,
+            duration: self.took.as_secs_f64() * 1000.0,
+            metadata: self.metrics.then_some(metadata),
+        };
+        // Texts and numbers can always be written.
+        let mut line = serde_json::to_string(&line).unwrap_or_default();
+        line.push('\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn line(metrics: bool, error: Option<&str>) -> Value {
+        let report = Report { ignored: 5, matched: 2, duplicate: 1, unreadable: 4, mails: 1, ..Report::default() };
+        let closing = Closing {
+            report: &report,
+            error,
+            request_id: "r",
+            function: "f",
+            event_bytes: 9,
+            took: Duration::from_micros(1500),
+            now: Timestamp::UNIX_EPOCH,
+            metrics,
+        };
+        let line = closing.line();
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn every_metric_has_a_value_in_the_line() {
+        let line = line(true, None);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["FunctionName"]]));
+        let metrics = directive["Metrics"].as_array().unwrap();
+        assert_eq!(metrics.len(), 8);
+        assert!(metrics.iter().all(|metric| line[metric["Name"].as_str().unwrap()].is_number()), "{line}");
+        assert_eq!(
+            (&line["LogEvents"], &line["Duration"], &line["FunctionName"]),
+            (&json!(12), &json!(1.5), &json!("f"))
+        );
+    }
+
+    #[test]
+    fn without_metrics_the_line_has_the_same_figures() {
+        let mut with = line(true, None);
+        assert!(with.as_object_mut().unwrap().remove("_aws").is_some());
+        assert_eq!(line(false, None), with);
+    }
+
+    #[test]
+    fn a_failure_has_its_own_level_and_error() {
+        let line = line(true, Some("a\nb"));
+        assert_eq!([&line["level"], &line["message"], &line["error"]], ["ERROR", "failed", "a\nb"]);
+        assert_eq!(line["timestamp"], "1970-01-01T00:00:00Z");
+    }
+}
