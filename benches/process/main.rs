@@ -139,9 +139,12 @@ fn main() {
     table.ratio("1,000 records, 10 match, without rendering and publishing", 1.5, "floor", &times, 0, 1);
 
     let single = Batch::new(&Records::new(SEED).take(1, 0));
-    let times = in_turns(&mut [f_noop, f_root, f_floor], &single, rounds, 60);
-    table.ratio("1 record, warm, no match", 1.25, "no-op", &times, 0, 1);
-    let single_cost = times.seconds(1);
+    let mut f_plain_log = Function::start(&[&binary], &[&with("root-usage")[..], &[("METRICS", "off")]].concat());
+    let silent = [("METRICS", "off"), ("AWS_LAMBDA_LOG_LEVEL", "ERROR")];
+    let mut f_silent = Function::start(&[&binary], &[&with("root-usage")[..], &silent].concat());
+    let single_times = in_turns(&mut [f_noop, f_root, &mut f_plain_log, &mut f_silent, f_floor], &single, rounds, 60);
+    table.ratio("1 record, warm, no match", 1.25, "no-op", &single_times, 0, 1);
+    let single_cost = single_times.seconds(1);
 
     let Starts { ratio, time, cpu, memory } = starting(&binary, &noop, &with("root-usage"), starts);
     table.add(
@@ -175,7 +178,18 @@ fn main() {
     table.add("packaged zip", "at most 5 MB", format!("{zip:.2} MB"), Some(zip <= 5.0));
     table.print();
 
-    println!("Against straightforward handlers, the batch of 4,000:\n");
+    println!("What one record costs:\n\n| invocation | CPU | to the no-op |\n| --- | --- | --- |");
+    for (what, function) in [
+        ("no-op", 0),
+        ("floor: base64 and inflate", 4),
+        ("root-usage-alert without any line of log", 3),
+        ("with the line of log", 2),
+        ("with metrics in it, the default", 1),
+    ] {
+        let (cpu, ratio) = (single_times.seconds(function) * 1e3, single_times.ratio(function, 0));
+        println!("| {what} | {cpu:.4} ms | {ratio:.2} × |");
+    }
+    println!("\nAgainst straightforward handlers, the batch of 4,000:\n");
     println!("| handler | CPU | to the floor |\n| --- | --- | --- |");
     let floor_ms = few.seconds(0) * 1e3;
     println!("| floor | {floor_ms:.1} ms | 1 |");

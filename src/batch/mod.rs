@@ -189,7 +189,7 @@ impl Inflated {
 /// Inflates base64 of gzip, every member of it, to the end or to the first fault; `bytes` has what came out before it.
 fn inflate(data: &str, limit: usize, bytes: &mut Vec<u8>) -> Result<(), BatchError> {
     // Piece by piece, so that what is compressed is never in memory as a whole. Four characters are three bytes.
-    const PIECE: usize = 4 << 15;
+    const PIECE: usize = 4 << 13;
     let characters = data.trim_end_matches('=').as_bytes();
     let compressed = characters.len() / 4 * 3 + characters.len() % 4 * 3 / 4;
     bytes.reserve(stated_size(characters).min(limit).min(compressed.saturating_mul(1032)).saturating_add(1));
