@@ -4,6 +4,8 @@
 //! left out where it is not installed. Time and processor time are the least of several rounds.
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+mod records;
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -18,6 +20,8 @@ use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use records::{ACCOUNT, REGION, Records};
+
 const FILES: usize = 1_200;
 const RECORDS_A_FILE: usize = 400;
 const ROUNDS: usize = 5;
@@ -25,11 +29,11 @@ const ROUNDS: usize = 5;
 const BIG_BYTES: usize = 2_000_000_000;
 
 /// One in so many records is root's.
-const ROOT: u64 = 10_000;
+const ROOT: usize = 10_000;
 /// One in so many holds the text `Root` without being root's.
-const MENTION: u64 = 2_000;
+const MENTION: usize = 2_000;
 /// One in so many holds an escape.
-const ESCAPE: u64 = 500;
+const ESCAPE: usize = 500;
 
 const JQ: &str = r#".Records[] | select(.userIdentity.type == "Root" and (.userIdentity | has("invokedBy") | not)) | [.eventTime, .recipientAccountId, .awsRegion, .eventName, .sourceIPAddress, .errorCode]"#;
 
@@ -160,221 +164,63 @@ fn peak_memory(file: &Path) -> u64 {
     peak
 }
 
-/// A sequence of numbers that is the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+/// Appends the next record of a sequence that is the same in every run; whether it is root's.
+fn record_into(text: &mut String, records: &mut Records, index: usize) -> bool {
+    let root = index % ROOT == 1;
+    text.push_str(&if root { records.root() } else { records.ordinary() });
+    let mut detail = |more: &str| {
+        text.truncate(text.len() - 1);
+        let _ = write!(text, r#","serviceEventDetails":{{{more}}}}}"#);
+    };
+    if index % MENTION == 2 {
+        detail(r#""deviceName":"RootVolume""#);
+    } else if index % ESCAPE == 3 {
+        detail(r#""filter":"a \u003c b","policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\"}]}""#);
     }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.next().is_multiple_of(many)
-    }
-
-    fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
-        texts[usize::try_from(self.next() % texts.len() as u64).unwrap()]
-    }
-
-    fn uuid(&mut self) -> String {
-        let (a, b) = (self.next(), self.next());
-        let (first, second, third) = (a >> 32, (a >> 16) & 0xffff, a & 0xfff);
-        format!("{first:08x}-{second:04x}-4{third:03x}-a{:03x}-{:012x}", b >> 52, b & 0xffff_ffff_ffff)
-    }
+    root
 }
 
 /// Writes files as CloudTrail does. Returns how many records, how many bytes of JSON, and how many root records.
 fn generate(directory: &Path) -> (usize, usize, usize) {
-    let numbers = &mut Numbers(1);
+    let records = &mut Records::new(1);
     let (mut bytes, mut roots) = (0, 0);
     for index in 0..FILES {
-        let region = numbers.of(&["us-east-1", "eu-west-1", "ap-northeast-1"]);
         let day = index % 28 + 1;
-        let directory = directory.join(format!("111122223333/CloudTrail/{region}/2026/11/{day:02}"));
+        let directory = directory.join(format!("{ACCOUNT}/CloudTrail/{REGION}/2026/11/{day:02}"));
         fs::create_dir_all(&directory).unwrap();
         let mut text = String::from("{\"Records\":[");
         for record in 0..RECORDS_A_FILE {
             text.push_str(if record == 0 { "" } else { "," });
-            roots += usize::from(record_into(&mut text, numbers, region, day));
+            roots += usize::from(record_into(&mut text, records, index * RECORDS_A_FILE + record));
         }
         text.push_str("]}");
         bytes += text.len();
-        let name = format!("111122223333_CloudTrail_{region}_202611{day:02}T0000Z_{:016x}.json.gz", numbers.next());
-        let mut file = GzEncoder::new(File::create(directory.join(name)).unwrap(), Compression::default());
-        file.write_all(text.as_bytes()).unwrap();
-        file.finish().unwrap();
+        let name = format!("{ACCOUNT}_CloudTrail_{REGION}_202611{day:02}T0000Z_{index:016x}.json.gz");
+        fs::write(directory.join(name), gzip(&text)).unwrap();
     }
     (FILES * RECORDS_A_FILE, bytes, roots)
 }
 
 /// One file with an array of records that is too long for any memory. No record is root's: what matches is kept.
 fn generate_big(path: &Path) -> usize {
-    let member = |text: &str| {
-        let mut member = GzEncoder::new(Vec::new(), Compression::default());
-        member.write_all(text.as_bytes()).unwrap();
-        member.finish().unwrap()
-    };
-    let numbers = &mut Numbers(2);
+    let records = &mut Records::new(2);
     let mut part = String::new();
     while part.len() < 8 << 20 {
-        let before = part.len();
-        if record_into(&mut part, numbers, "us-east-1", 1) {
-            part.truncate(before);
-        } else {
-            part.push(',');
-        }
+        part.push_str(&records.ordinary());
+        part.push(',');
     }
-    let compressed = member(&part);
+    let compressed = gzip(&part);
     let mut file = BufWriter::new(File::create(path).unwrap());
-    file.write_all(&member("{\"Records\":[")).unwrap();
+    file.write_all(&gzip("{\"Records\":[")).unwrap();
     let parts = BIG_BYTES.div_ceil(part.len());
     (0..parts).for_each(|_| file.write_all(&compressed).unwrap());
-    file.write_all(&member("{}]}")).unwrap();
+    file.write_all(&gzip("{}]}")).unwrap();
     file.flush().unwrap();
     parts * part.len()
 }
 
-const AGENTS: [&str; 8] = [
-    "AWS Internal",
-    "[S3Console/0.4, aws-internal/3 aws-sdk-java/1.12.488 Linux/5.4.247 OpenJDK_64-Bit_Server_VM/25.372-b08 vendor/Oracle_Corporation]",
-    "aws-cli/2.31.3 md/awscrt#0.27.6 ua/2.1 os/linux#6.1.141 md/arch#x86_64 lang/python#3.13.7 cfg/retry-mode#standard",
-    "Boto3/1.40.21 md/Botocore#1.40.21 ua/2.1 os/linux#5.10.240 md/arch#aarch64 lang/python#3.12.11 Botocore/1.40.21",
-    "APN/1.0 HashiCorp/1.0 Terraform/1.13.1 terraform-provider-aws/6.11.0 aws-sdk-go-v2/1.38.3 os/linux lang/go#1.24.6",
-    "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
-    "aws-sdk-rust/1.3.9 os/linux lang/rust/1.91.0",
-    "lambda.amazonaws.com",
-];
-
-/// What was called, with its parameters. `#` stands for a number.
-const CALLS: [(&str, &str, &str); 10] = [
-    (
-        "s3",
-        "GetObject",
-        r##"{"bucketName":"amzn-s3-demo-bucket-#","Host":"amzn-s3-demo-bucket-#.s3.amazonaws.com","key":"data/#/part-#.parquet"}"##,
-    ),
-    (
-        "s3",
-        "ListObjects",
-        r##"{"list-type":"2","bucketName":"amzn-s3-demo-bucket-#","prefix":"in/#/","encoding-type":"url"}"##,
-    ),
-    (
-        "ec2",
-        "DescribeInstances",
-        r##"{"instancesSet":{"items":[{"instanceId":"i-#"},{"instanceId":"i-#"}]},"filterSet":{}}"##,
-    ),
-    (
-        "ec2",
-        "DescribeNetworkInterfaces",
-        r##"{"networkInterfaceIdSet":{},"filterSet":{"items":[{"name":"subnet-id","valueSet":{"items":[{"value":"subnet-#"}]}}]}}"##,
-    ),
-    (
-        "sts",
-        "AssumeRole",
-        r##"{"roleArn":"arn:aws:iam::111122223333:role/service-#","roleSessionName":"#","durationSeconds":3600}"##,
-    ),
-    (
-        "kms",
-        "Decrypt",
-        r##"{"encryptionContext":{"aws:lambda:FunctionArn":"arn:aws:lambda:us-east-1:111122223333:function:job-#"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"##,
-    ),
-    ("dynamodb", "DescribeTable", r##"{"tableName":"orders-#"}"##),
-    ("logs", "CreateLogStream", r##"{"logGroupName":"/aws/lambda/job-#","logStreamName":"2026/11/20/[$LATEST]#"}"##),
-    ("iam", "GetRolePolicy", r##"{"roleName":"service-#","policyName":"inline-#"}"##),
-    (
-        "ssm",
-        "UpdateInstanceInformation",
-        r##"{"instanceId":"i-#","agentVersion":"3.3.#.0","platformType":"Linux","iPAddress":"10.0.0.7","computerName":"ip-10-0-#"}"##,
-    ),
-];
-
-/// Appends a record, about as long and as varied as real ones are; whether it is root's.
-fn record_into(text: &mut String, numbers: &mut Numbers, region: &str, day: usize) -> bool {
-    let root = numbers.one_in(ROOT);
-    let who = numbers.of(&["Deploy", "Backup", "Reporting", "Ingest", "Audit", "Nightly", "Console", "Pipeline"]);
-    let (session, key) = (numbers.next() % 100_000, numbers.next() & 0xffff_ffff_ffff);
-    let account = "111122223333";
-    let time = |numbers: &mut Numbers| {
-        let (hour, minute, second) = (numbers.next() % 24, numbers.next() % 60, numbers.next() % 60);
-        format!("2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-    };
-    let created = time(numbers);
-    text.push_str("{\"eventVersion\":\"1.11\",\"userIdentity\":");
-    let _ = if root {
-        write!(
-            text,
-            r#"{{"type":"Root","principalId":"{account}","arn":"arn:aws:iam::{account}:root","accountId":"{account}","accessKeyId":"ASIA{key:016X}","sessionContext":{{"attributes":{{"creationDate":"{created}","mfaAuthenticated":"true"}}}}}}"#
-        )
-    } else if numbers.one_in(3) {
-        write!(
-            text,
-            r#"{{"type":"IAMUser","principalId":"AIDA{session:016X}","arn":"arn:aws:iam::{account}:user/{who}","accountId":"{account}","accessKeyId":"AKIA{key:016X}","userName":"{who}"}}"#
-        )
-    } else {
-        write!(
-            text,
-            r#"{{"type":"AssumedRole","principalId":"AROA{session:016X}:{who}-{session}","arn":"arn:aws:sts::{account}:assumed-role/{who}/{who}-{session}","accountId":"{account}","accessKeyId":"ASIA{key:016X}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROA{session:016X}","arn":"arn:aws:iam::{account}:role/{who}","accountId":"{account}","userName":"{who}"}},"attributes":{{"creationDate":"{created}","mfaAuthenticated":"false"}}}}}}"#
-        )
-    };
-    let (service, action, parameters) = CALLS[usize::try_from(numbers.next() % CALLS.len() as u64).unwrap()];
-    let (time, agent, host) = (time(numbers), numbers.of(&AGENTS), numbers.next() % 65_536);
-    let _ = write!(
-        text,
-        r#","eventTime":"{time}","eventSource":"{service}.amazonaws.com","eventName":"{action}","awsRegion":"{region}","sourceIPAddress":"10.1.{}.{}","userAgent":"{agent}""#,
-        host >> 8,
-        host & 0xff
-    );
-    if numbers.one_in(20) {
-        let _ = write!(
-            text,
-            r#","errorCode":"AccessDenied","errorMessage":"User: arn:aws:iam::{account}:user/{who} is not authorized to perform: {service}:{action}""#
-        );
-    }
-    text.push_str(r#","requestParameters":"#);
-    for (index, part) in parameters.split('#').enumerate() {
-        if index > 0 {
-            let _ = write!(text, "{:x}", numbers.next() & 0xffff_ffff);
-        }
-        text.push_str(part);
-    }
-    text.push_str(r#","responseElements":null"#);
-    if service == "s3" {
-        let _ = write!(
-            text,
-            r#","additionalEventData":{{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":"{:016x}{:016x}{:016x}","bytesTransferredOut":{}}}"#,
-            numbers.next(),
-            numbers.next(),
-            numbers.next(),
-            numbers.next() % 1_000_000
-        );
-    }
-    if numbers.one_in(MENTION) {
-        text.push_str(r#","serviceEventDetails":{"deviceName":"RootVolume"}"#);
-    }
-    if numbers.one_in(ESCAPE) {
-        text.push_str(r#","serviceEventDetails":{"filter":"a \u003c b","policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\"}]}"}"#);
-    }
-    let read_only = !numbers.one_in(4);
-    let _ = write!(text, r#","requestID":"{}","eventID":"{}","readOnly":{read_only},"#, numbers.uuid(), numbers.uuid());
-    if service == "s3" {
-        let _ = write!(
-            text,
-            r#""resources":[{{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::amzn-s3-demo-bucket-{host}/data"}},{{"accountId":"{account}","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::amzn-s3-demo-bucket-{host}"}}],"#
-        );
-    }
-    let _ = write!(
-        text,
-        r#""eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"{account}","eventCategory":"Management""#
-    );
-    if numbers.one_in(2) {
-        let _ = write!(
-            text,
-            r#","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"{service}.{region}.amazonaws.com"}}"#
-        );
-    }
-    text.push('}');
-    root
+fn gzip(text: &str) -> Vec<u8> {
+    let mut member = GzEncoder::new(Vec::new(), Compression::default());
+    member.write_all(text.as_bytes()).unwrap();
+    member.finish().unwrap()
 }

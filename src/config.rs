@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::alert::TrustedNetwork;
 use crate::batch::DEFAULT_MAX_BYTES;
 use crate::email::{Language, Style};
+use crate::error::chain;
 use crate::history::Reach;
 use crate::rule::{Rule, RuleError, RuleSet};
 
@@ -176,22 +177,6 @@ fn number<T: FromStr + PartialOrd + fmt::Display>(
         let number = value.parse().ok().filter(|number| allowed.contains(number));
         number.ok_or_else(|| format!("expected a number of {unit} from {} to {}", allowed.start(), allowed.end()))
     }
-}
-
-/// An error and everything that caused it, for a reader.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Some errors print their source themselves.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl Config {

@@ -21,7 +21,7 @@ impl Fault {
 
 impl From<&dyn std::error::Error> for Fault {
     fn from(error: &dyn std::error::Error) -> Self {
-        Self(crate::config::chain(error))
+        Self(crate::error::chain(error))
     }
 }
 

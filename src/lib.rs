@@ -19,6 +19,7 @@ pub mod alert;
 pub mod batch;
 pub mod config;
 pub mod email;
+pub mod error;
 pub mod fault;
 pub mod handler;
 pub mod history;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::batch::LogEvent;
+use crate::json::Json;
 use crate::pattern::{Lint, Literal, Pattern, PatternError};
 use crate::prefilter::{Fields, Prefilter, hides_text};
 use crate::severity::Severity;
@@ -155,6 +156,12 @@ impl RuleSet {
     #[must_use]
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
+    }
+
+    /// The rules that match a record.
+    #[must_use]
+    pub fn matching(&self, record: &Json<'_>) -> Vec<Arc<Rule>> {
+        self.rules.iter().filter(|rule| rule.pattern.matches(record)).map(Arc::clone).collect()
     }
 
     /// Whether a rule could match the record inside this log event, or could be [mentioned](Self::mentioned) by it. It

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "no figure has so many digits")]
 
+mod batch;
 mod chart;
-mod generator;
+#[path = "../records/mod.rs"]
+mod records;
 mod runtime_api;
 
 use std::fmt::Write as _;
@@ -22,8 +24,8 @@ use flate2::write::DeflateEncoder;
 use root_usage_alert::json::Json;
 use root_usage_alert::rule::Rule;
 
+use batch::{Batch, records};
 use chart::{Line, Panel};
-use generator::{Batch, Records};
 use runtime_api::{Function, Sns};
 
 const SEED: u64 = 8;
@@ -113,7 +115,7 @@ fn main() {
             .map(|(name, value)| (name, value))
     };
 
-    let batch = Batch::new(&Records::new(SEED).take(4_000, 0));
+    let batch = Batch::new(&records(SEED, 4_000, 0));
     print_data(&batch);
 
     let mut table = Table(Vec::new());
@@ -132,13 +134,13 @@ fn main() {
     table.ratio("the same, all shipped rules", 1.5, "floor", &times, 0, 2);
     let cost = (times.seconds(1), 4_000.0);
 
-    let matching = Batch::new(&Records::new(SEED).take(1_000, 10));
+    let matching = Batch::new(&records(SEED, 1_000, 10));
     // The first time it is mailed; then all ten are found, and known: neither rendered nor published.
     f_root.invoke(&matching.event.clone().into());
     let times = in_turns(&mut [f_floor, f_root], &matching, rounds, 5);
     table.ratio("1,000 records, 10 match, without rendering and publishing", 1.5, "floor", &times, 0, 1);
 
-    let single = Batch::new(&Records::new(SEED).take(1, 0));
+    let single = Batch::new(&records(SEED, 1, 0));
     let mut f_plain_log = Function::start(&[&binary], &[&with("root-usage")[..], &[("METRICS", "off")]].concat());
     let silent = [("METRICS", "off"), ("AWS_LAMBDA_LOG_LEVEL", "ERROR")];
     let mut f_silent = Function::start(&[&binary], &[&with("root-usage")[..], &silent].concat());
@@ -232,7 +234,7 @@ fn python() -> Option<PathBuf> {
 }
 
 fn print_data(batch: &Batch) {
-    let records = Records::new(SEED).take(4_000, 0);
+    let records = records(SEED, 4_000, 0);
     let rules = Rule::shipped();
     let keys: usize = records.iter().map(|record| keys(&Json::parse(record).unwrap())).sum();
     let matching = |record: &&String| rules.iter().any(|rule| rule.pattern.matches_text(record));
@@ -286,7 +288,7 @@ fn starting(binary: &Path, noop: &Path, vars: &[(&str, &str)], starts: usize) ->
 
 /// Milliseconds from the start of the process to its request to SNS, to its first poll, and of CPU in all.
 fn first_mail(binary: &Path, vars: &[(&str, &str)], sns: &Sns, starts: usize) -> (f64, f64, f64) {
-    let event: Arc<[u8]> = Batch::new(&Records::new(SEED).take(1, 1)).event.into();
+    let event: Arc<[u8]> = Batch::new(&records(SEED, 1, 1)).event.into();
     while sns.published.try_recv().is_ok() {}
     let measured: Vec<_> = (0..starts)
         .map(|_| {
@@ -350,13 +352,13 @@ fn growth<'v>(
     let sizes: &[usize] = if short { &[1, 100] } else { &[1, 250, 500, 1_000, 2_000, 3_000, 4_000] };
     let mut lines = ["floor", "root-usage-alert", "straightforward Rust"].map(Line::new);
     for size in sizes {
-        let batch = Batch::new(&Records::new(SEED).take(*size, 0));
+        let batch = Batch::new(&records(SEED, *size, 0));
         let times = in_turns(&mut [floor, root, plain], &batch, rounds, 3);
         lines.iter_mut().enumerate().for_each(|(index, line)| line.add(*size, times.seconds(index) * 1e3));
     }
     let by_size = Panel { title: "records in the batch, none matches", lines: lines.into() };
 
-    let batch = Batch::new(&Records::new(SEED).take(if short { 100 } else { 4_000 }, 0));
+    let batch = Batch::new(&records(SEED, if short { 100 } else { 4_000 }, 0));
     let ids: Vec<String> = Rule::shipped().into_iter().map(|rule| rule.id).collect();
     let mut lines = ["floor", "root-usage-alert"].map(Line::new);
     for count in [1, 2, 3, 5, 8, 12, 16, ids.len()] {
@@ -371,7 +373,7 @@ fn growth<'v>(
 
     let mut lines = ["floor", "root-usage-alert"].map(Line::new);
     for count in [0, 10, 50, 100, 200] {
-        let batch = Batch::new(&Records::new(SEED).take(1_000, count));
+        let batch = Batch::new(&records(SEED, 1_000, count));
         root.invoke(&batch.event.clone().into());
         let times = in_turns(&mut [floor, root], &batch, rounds, 3);
         lines.iter_mut().enumerate().for_each(|(index, line)| line.add(count, times.seconds(index) * 1e3));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lambda_events::event::cloudwatch_logs::LogData;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -57,6 +58,12 @@ pub struct Origin {
     pub log_group: String,
     /// The log stream.
     pub log_stream: String,
+}
+
+impl From<&LogData> for Origin {
+    fn from(data: &LogData) -> Self {
+        Self { owner: data.owner.clone(), log_group: data.log_group.clone(), log_stream: data.log_stream.clone() }
+    }
 }
 
 /// A name for the content of an alert: the same records give the same id, in any order.

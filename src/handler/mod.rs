@@ -20,8 +20,9 @@ use tracing::level_filters::LevelFilter;
 
 use crate::alert::{Alert, Origin, Severity};
 use crate::batch::{Batch, BatchError, Inflated};
-use crate::config::{Config, chain};
+use crate::config::Config;
 use crate::email::{DamagedBatch, Message};
+use crate::error::chain;
 use crate::fault::{Fault, caught, caught_async};
 use crate::history::{By, History, Query, relate};
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
@@ -191,7 +192,7 @@ impl<N: Notify, H: History> Handler<N, H> {
                     let mailed = &self.memory().mailed;
                     Found::next(&mut log_events, &self.config.rules, mailed, &mut seen, report)
                 };
-                if let Some(alert) = Alert::new(origin(&batch), found.matches, found.unreadable) {
+                if let Some(alert) = Alert::new(Origin::from(&batch.data), found.matches, found.unreadable) {
                     self.tell(alert, found.keys, report, lookups_end, last, request_id).await?;
                 }
             }
@@ -355,17 +356,9 @@ impl<N: Notify, H: History> Handler<N, H> {
     }
 }
 
-fn origin(batch: &Batch<'_>) -> Origin {
-    Origin {
-        owner: batch.data.owner.clone(),
-        log_group: batch.data.log_group.clone(),
-        log_stream: batch.data.log_stream.clone(),
-    }
-}
-
 fn damaged(event: &str, inflated_bytes: usize, batch: &Batch<'_>, fault: &BatchError) -> DamagedBatch {
     DamagedBatch {
-        origin: origin(batch),
+        origin: Origin::from(&batch.data),
         reason: chain(fault),
         event_bytes: event.len(),
         inflated_bytes,

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::slice;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -10,12 +9,12 @@ use sha2::{Digest, Sha256};
 use super::memory::{Key, Recent};
 use crate::alert::{Match, Unreadable};
 use crate::batch::LogEvent;
-use crate::config::chain;
+use crate::error::chain;
 use crate::fault::caught;
 use crate::json::Json;
 use crate::record::Record;
 use crate::report::Report;
-use crate::rule::{Rule, RuleSet};
+use crate::rule::RuleSet;
 
 /// The most bytes that one mail's matches may take in memory; what is over makes another mail.
 ///
@@ -126,8 +125,7 @@ pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
     match Json::parse(&entry.message) {
         Ok(json @ Json::Object(_)) => {
-            let matching = rules.rules().iter().filter(|rule| rule.pattern.matches(&json));
-            let rules: Vec<Arc<Rule>> = matching.cloned().collect();
+            let rules = rules.matching(&json);
             if rules.is_empty() {
                 Reading::Ignored
             } else {

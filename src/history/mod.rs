@@ -25,7 +25,7 @@ pub use recorded::Recorded;
 use crate::alert::{
     Activity, Actor, Alert, EARLIER_DAYS, Earlier, Gap, Identity, Related, Seen, Why, activity, is_activity,
 };
-use crate::config::chain;
+use crate::error::chain;
 use crate::fault::caught_async;
 use crate::json::Json;
 use crate::record::Record;

@@ -9,7 +9,6 @@ import dataclasses
 import gzip
 import json
 import os
-import time
 import typing
 import uuid
 import zlib

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use root_usage_alert::alert::{Alert, Credential, Identity, Match, Origin, Severity, Unreadable};
 use root_usage_alert::batch::Inflated;
+use root_usage_alert::error::chain;
 use root_usage_alert::handler::{Reading, key, read};
 use root_usage_alert::json::Json;
 use root_usage_alert::record::{Outcome, Record};
@@ -122,7 +123,7 @@ impl<'q> File<'q> {
 
     fn event(&mut self, text: &str) -> Result<(), String> {
         let rules = &self.question.rules;
-        let inflated = Inflated::from_event(text, self.question.max_batch_bytes).map_err(chain)?;
+        let inflated = Inflated::from_event(text, self.question.max_batch_bytes).map_err(|fault| chain(&fault))?;
         let batch = inflated.batch(|event| rules.may_match(event));
         self.bytes += inflated.len() as u64;
         self.records += (batch.others + batch.log_events.len()) as u64;
@@ -140,14 +141,10 @@ impl<'q> File<'q> {
         for unreadable in &told {
             self.fault(&format!("a log event could not be read: {}", unreadable.reason));
         }
-        let origin = Origin {
-            owner: batch.data.owner.clone(),
-            log_group: batch.data.log_group.clone(),
-            log_stream: batch.data.log_stream.clone(),
-        };
+        let origin = Origin::from(&batch.data);
         let time = told.iter().filter_map(|unreadable| unreadable.time).min();
         self.batches.push(Batch { mail, origin, unreadable: told, time });
-        batch.fault.map_or(Ok(()), |fault| Err(chain(fault)))
+        batch.fault.map_or(Ok(()), |fault| Err(chain(&fault)))
     }
 
     fn keep(&mut self, matched: Match, mail: Option<&Mail>) {
@@ -204,7 +201,7 @@ impl Records for File<'_> {
         let json = match Json::parse(&text) {
             Ok(json @ Json::Object(_)) => json,
             Ok(_) => return Err("where a record should be is no JSON object".to_owned()),
-            Err(error) => return Err(format!("a record is no JSON: {}", chain(error))),
+            Err(error) => return Err(format!("a record is no JSON: {}", chain(&error))),
         };
         if json.get("awslogs").is_some() {
             return self.event(&text);
@@ -214,8 +211,7 @@ impl Records for File<'_> {
             return Ok(());
         }
         self.records += 1;
-        let rules = self.question.rules.rules().iter();
-        let rules: Vec<_> = rules.filter(|rule| rule.pattern.matches(&json)).cloned().collect();
+        let rules = self.question.rules.matching(&json);
         if !rules.is_empty() {
             self.keep(Match { record: Record::new(&text, json), rules, received: None }, None);
         }
@@ -243,9 +239,4 @@ fn widened(span: Option<(Timestamp, Timestamp)>, time: Option<Timestamp>) -> Opt
     let Some(time) = time else { return span };
     let (first, last) = span.unwrap_or((time, time));
     Some((first.min(time), last.max(time)))
-}
-
-/// The error and its causes, for a reader.
-fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
-    format!("{:#}", anyhow::Error::from(error))
 }

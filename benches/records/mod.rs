@@ -1,18 +1,15 @@
-//! Batches of CloudTrail records: made up, and the same for the same seed.
+//! CloudTrail records: made up, and the same for the same seed.
 //!
 //! The records are those of an account that a deployment tool, some people and AWS services work in. They are meant to
 //! be like real ones where that decides what a batch costs: bytes and keys of a record, and how far it compresses.
 //! Accounts, keys and addresses are the ones that AWS's documentation uses.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
-use base64::Engine;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
-const ACCOUNT: &str = "111122223333";
-const REGION: &str = "us-east-1";
+/// The account.
+pub const ACCOUNT: &str = "111122223333";
+/// The Region.
+pub const REGION: &str = "us-east-1";
 const HEX: &[u8] = b"0123456789abcdef";
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const BASE64_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -294,45 +291,5 @@ impl Records {
         format!(
             r#"{{"eventVersion":"1.11","userIdentity":{{"type":"Root","principalId":"{ACCOUNT}","arn":"arn:aws:iam::{ACCOUNT}:root","accountId":"{ACCOUNT}","accessKeyId":"ASIAIOSFODNN7EXAMPLE","sessionContext":{{"attributes":{{"creationDate":"2026-11-20T07:30:00Z","mfaAuthenticated":"true"}}}}}},"eventTime":"{time}","eventSource":"iam.amazonaws.com","eventName":"ListUsers","awsRegion":"{REGION}","sourceIPAddress":"198.51.100.77","userAgent":"{BROWSER}","requestParameters":null,"responseElements":null,"requestID":"{request}","eventID":"{event}","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"{ACCOUNT}","eventCategory":"Management","sessionCredentialFromConsole":"true"}}"#
         )
-    }
-
-    /// This many records, `matching` of them root's, spread evenly.
-    pub fn take(&mut self, count: usize, matching: usize) -> Vec<String> {
-        let every = count.checked_div(matching).unwrap_or(usize::MAX);
-        (1..=count).map(|index| if index % every == 0 { self.root() } else { self.ordinary() }).collect()
-    }
-}
-
-/// A batch, and how large it is.
-pub struct Batch {
-    /// What Lambda hands to the function.
-    pub event: Vec<u8>,
-    pub inflated: usize,
-    pub compressed: usize,
-}
-
-impl Batch {
-    /// The batch as CloudWatch Logs makes it of these messages.
-    pub fn new(messages: &[String]) -> Self {
-        let mut document = format!(
-            r#"{{"messageType":"DATA_MESSAGE","owner":"{ACCOUNT}","logGroup":"cloudtrail/management-events","logStream":"{ACCOUNT}_CloudTrail_{REGION}","subscriptionFilters":["root-usage"],"logEvents":["#
-        );
-        for (index, message) in messages.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let id = 37_294_857_610_293_847_561_029_384_u128 + index as u128 * 7_919_000_000_007;
-            let message = serde_json::to_string(message).unwrap();
-            let _ = write!(
-                document,
-                r#"{comma}{{"id":"{id:056}","timestamp":{},"message":{message}}}"#,
-                1_795_161_600_000_u64 + index as u64 * 37
-            );
-        }
-        document.push_str("]}");
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-        gzip.write_all(document.as_bytes()).unwrap();
-        let compressed = gzip.finish().unwrap();
-        let data = base64::engine::general_purpose::STANDARD.encode(&compressed);
-        let event = format!(r#"{{"awslogs":{{"data":"{data}"}}}}"#).into_bytes();
-        Self { event, inflated: document.len(), compressed: compressed.len() }
     }
 }
