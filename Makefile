@@ -83,10 +83,11 @@ cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, f
 cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
 	.venv/tools/bin/python docs/cost.py
 
-bench: ## Measure what the function costs, against its goals. BENCH_SHORT=1 only shows that it works
+bench: ## Measure the function and scan against their goals. BENCH_SHORT=1 only shows that it works
 	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
 	cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
+	@$(MAKE) --no-print-directory bench-scan
 
 bench-scan: ## Measure root-usage scan against inflating alone, and against zcat | jq
 	cargo bench $(CARGO_FLAGS) --no-default-features --features cli --bench scan

@@ -22,11 +22,18 @@ use flate2::write::GzEncoder;
 
 use records::{ACCOUNT, REGION, Records};
 
-const FILES: usize = 1_200;
 const RECORDS_A_FILE: usize = 400;
-const ROUNDS: usize = 5;
-/// What the one big file inflates to, at least.
-const BIG_BYTES: usize = 2_000_000_000;
+
+/// How much is done: all, or only what shows that the benchmark works.
+struct Extent {
+    files: usize,
+    rounds: usize,
+    /// What the one big file inflates to, at least.
+    big_bytes: usize,
+}
+
+const ALL: Extent = Extent { files: 1_200, rounds: 5, big_bytes: 2_000_000_000 };
+const SHORT: Extent = Extent { files: 60, rounds: 1, big_bytes: 50_000_000 };
 
 /// One in so many records is root's.
 const ROOT: usize = 10_000;
@@ -45,13 +52,15 @@ fn main() {
         inflate(Path::new(directory), threads.parse().unwrap());
         return;
     }
+    let Extent { files: count, rounds, big_bytes } =
+        if env::var_os("BENCH_SHORT").is_some_and(|value| value != "0" && !value.is_empty()) { SHORT } else { ALL };
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scan-bench");
     let _ = fs::remove_dir_all(&directory);
     let logs = directory.join("AWSLogs");
-    let (records, bytes, roots) = generate(&logs);
+    let (records, bytes, roots) = generate(&logs, count);
     let compressed: u64 = files(&logs).iter().map(|file| file.metadata().unwrap().len()).sum();
     println!(
-        "{records} records in {FILES} files: {:.2} GB of JSON, {:.0} MB compressed; {roots} records are root's",
+        "{records} records in {count} files: {:.2} GB of JSON, {:.0} MB compressed; {roots} records are root's",
         giga(bytes),
         compressed as f64 / 1e6
     );
@@ -65,7 +74,7 @@ fn main() {
     let mut scans = Vec::new();
     for threads in ["1", "2"] {
         let (mut least, mut floor) = (Spent::MOST, Spent::MOST);
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             floor = floor.min(spent(&format!("'{}' inflate '{logs}' {threads}", this.display())).0);
             let (time, out) = spent(&format!("'{}' scan -j {threads} '{logs}'", env!("CARGO_BIN_EXE_root-usage")));
             assert!(out.contains(&format!("\n{roots} matches, ")), "{out}");
@@ -76,6 +85,9 @@ fn main() {
         println!("{:28} {:.2} times the CPU of inflating alone", "", least.cpu / floor.cpu);
         scans.push(least);
     }
+    let cis =
+        (0..rounds).map(|_| spent(&format!("'{}' scan --rule cis -j 2 '{logs}'", env!("CARGO_BIN_EXE_root-usage"))).0);
+    row("the same with --rule cis", cis.fold(Spent::MOST, Spent::min));
     if Command::new("jq").arg("--version").stdout(Stdio::null()).status().is_ok() {
         let (jq, out) = spent(&format!("find '{logs}' -type f -print0 | xargs -0 zcat | jq -c '{JQ}' | wc -l"));
         assert_eq!(out.trim(), roots.to_string());
@@ -85,7 +97,7 @@ fn main() {
         println!("jq is not installed: no comparison with zcat | jq");
     }
     let big = directory.join("big.json.gz");
-    let bytes = generate_big(&big);
+    let bytes = generate_big(&big, big_bytes);
     println!("one file of {:.2} GB of JSON: peak memory {} kB", giga(bytes), peak_memory(&big));
     fs::remove_dir_all(&directory).unwrap();
 }
@@ -181,10 +193,10 @@ fn record_into(text: &mut String, records: &mut Records, index: usize) -> bool {
 }
 
 /// Writes files as CloudTrail does. Returns how many records, how many bytes of JSON, and how many root records.
-fn generate(directory: &Path) -> (usize, usize, usize) {
+fn generate(directory: &Path, files: usize) -> (usize, usize, usize) {
     let records = &mut Records::new(1);
     let (mut bytes, mut roots) = (0, 0);
-    for index in 0..FILES {
+    for index in 0..files {
         let day = index % 28 + 1;
         let directory = directory.join(format!("{ACCOUNT}/CloudTrail/{REGION}/2026/11/{day:02}"));
         fs::create_dir_all(&directory).unwrap();
@@ -198,11 +210,11 @@ fn generate(directory: &Path) -> (usize, usize, usize) {
         let name = format!("{ACCOUNT}_CloudTrail_{REGION}_202611{day:02}T0000Z_{index:016x}.json.gz");
         fs::write(directory.join(name), gzip(&text)).unwrap();
     }
-    (FILES * RECORDS_A_FILE, bytes, roots)
+    (files * RECORDS_A_FILE, bytes, roots)
 }
 
 /// One file with an array of records that is too long for any memory. No record is root's: what matches is kept.
-fn generate_big(path: &Path) -> usize {
+fn generate_big(path: &Path, bytes: usize) -> usize {
     let records = &mut Records::new(2);
     let mut part = String::new();
     while part.len() < 8 << 20 {
@@ -212,7 +224,7 @@ fn generate_big(path: &Path) -> usize {
     let compressed = gzip(&part);
     let mut file = BufWriter::new(File::create(path).unwrap());
     file.write_all(&gzip("{\"Records\":[")).unwrap();
-    let parts = BIG_BYTES.div_ceil(part.len());
+    let parts = bytes.div_ceil(part.len());
     (0..parts).for_each(|_| file.write_all(&compressed).unwrap());
     file.write_all(&gzip("{}]}")).unwrap();
     file.flush().unwrap();

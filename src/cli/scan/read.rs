@@ -43,7 +43,7 @@ pub struct Reader<'s> {
 struct Kept {
     /// Up to where it is filled.
     filled: usize,
-    /// Whether a rule could match something in it.
+    /// Whether a text that a rule needs is in it, as it is.
     hot: bool,
 }
 
@@ -132,7 +132,8 @@ impl<'s> Reader<'s> {
         };
         time(self.time.find(new));
         time(memchr::memmem::rfind(new, self.time.needle()));
-        kept.hot = kept.hot || self.search.finds(&self.buffer[from.saturating_sub(self.search.overlap)..kept.filled]);
+        kept.hot =
+            kept.hot || self.search.finds_written(&self.buffer[from.saturating_sub(self.search.overlap)..kept.filled]);
         more
     }
 
@@ -146,9 +147,14 @@ impl<'s> Reader<'s> {
         records: &mut impl Records,
     ) -> Result<(), Fault> {
         let mut passed = 0;
+        let search = self.search;
         let result = splitter.scan(&self.buffer[..filled], end, &mut |piece| {
             match piece {
-                Piece::Record(text, bare) if is_other(text) || (hot && self.search.finds(text)) => {
+                Piece::Record { text, bare, escapes }
+                    if is_other(text)
+                        || (hot && search.finds_written(text))
+                        || (escapes && search.finds_escaped(text)) =>
+                {
                     match records.record(text) {
                         // By its brackets it seemed to be a record. It may be several lines of which one is broken.
                         Err(_) if bare && text.contains(&b'\n') => return false,
@@ -156,7 +162,7 @@ impl<'s> Reader<'s> {
                         Ok(()) => {}
                     }
                 }
-                Piece::Record(..) => passed += 1,
+                Piece::Record { .. } => passed += 1,
                 Piece::Fault(fault) => records.fault(fault.reason()),
             }
             true
@@ -172,7 +178,7 @@ impl<'s> Reader<'s> {
         }
         self.buffer.copy_within(done..kept.filled, 0);
         kept.filled -= done;
-        kept.hot = kept.hot && self.search.finds(&self.buffer[..kept.filled]);
+        kept.hot = kept.hot && self.search.finds_written(&self.buffer[..kept.filled]);
     }
 
     /// Reads line by line what is no stream of records as a whole: one broken line must not cost the others.
@@ -211,12 +217,12 @@ impl<'s> Reader<'s> {
         let mut passed = 0;
         let result = Splitter::default().scan(line, true, &mut |piece| {
             match piece {
-                Piece::Record(text, _) if is_other(text) || self.search.finds(text) => {
+                Piece::Record { text, .. } if is_other(text) || self.search.finds(text) => {
                     if let Err(reason) = records.record(text) {
                         records.fault(&reason);
                     }
                 }
-                Piece::Record(..) => passed += 1,
+                Piece::Record { .. } => passed += 1,
                 Piece::Fault(fault) => records.fault(fault.reason()),
             }
             true

@@ -28,9 +28,6 @@ enum Literals {
 /// The most literals that are searched for one by one.
 const FEW: usize = 6;
 
-/// The length of `\u0052`.
-const ESCAPE: usize = 6;
-
 impl Search {
     /// A search for what these rules need.
     pub fn new(rules: &RuleSet) -> Self {
@@ -55,17 +52,26 @@ impl Search {
                 AhoCorasick::new(texts).ok().map(Literals::Many)
             }
         });
-        Self { literals, escape: Finder::new("\\u"), spelled, overlap: longest.max(ESCAPE) - 1 }
+        Self { literals, escape: Finder::new("\\u"), spelled, overlap: longest.saturating_sub(1) }
     }
 
     /// Whether a rule could match something in these bytes.
     pub fn finds(&self, bytes: &[u8]) -> bool {
-        let written = match &self.literals {
+        self.finds_written(bytes) || self.finds_escaped(bytes)
+    }
+
+    /// Whether one of the texts is in these bytes as it is.
+    pub fn finds_written(&self, bytes: &[u8]) -> bool {
+        match &self.literals {
             None => true,
             Some(Literals::Few(finders)) => finders.iter().any(|finder| finder.find(bytes).is_some()),
             Some(Literals::Many(automaton)) => automaton.is_match(bytes),
-        };
-        written || self.escape.find_iter(bytes).any(|at| self.spells(&bytes[at + 2..]))
+        }
+    }
+
+    /// Whether one of the texts could be in these bytes with an escape. No backslash, no escape.
+    pub fn finds_escaped(&self, bytes: &[u8]) -> bool {
+        self.escape.find_iter(bytes).any(|at| self.spells(&bytes[at + 2..]))
     }
 
     /// Whether four digits of `\u` are a character of a literal, as far as they are there.

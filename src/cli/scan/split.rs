@@ -4,7 +4,8 @@
 //! bracket closes which is decided by quotation marks and escapes, as JSON has it, so nothing that somebody wrote into
 //! a record can end it. Blocks of 64 bytes are looked at as bits: a bracket inside a text costs nothing.
 
-use wide::u8x16;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
 
 /// How many bytes are looked at together.
 const BLOCK: usize = 64;
@@ -12,8 +13,14 @@ const BLOCK: usize = 64;
 /// What is found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// A whole object or array that stands where a record should; whether it stands in nothing.
-    Record(&'a [u8], bool),
+    /// A whole object or array that stands where a record should.
+    Record {
+        text: &'a [u8],
+        /// It stands in nothing.
+        bare: bool,
+        /// A backslash may be in it.
+        escapes: bool,
+    },
     /// Something is not as it should be, and reading goes on behind it.
     Fault(Fault),
 }
@@ -58,6 +65,8 @@ pub struct Splitter {
     text: u64,
     /// One if the next byte is escaped.
     escaped: u64,
+    /// Behind the last block that has a backslash.
+    backslash: usize,
     /// Up to where the buffer was looked at.
     scanned: usize,
     /// Where the record began that is open, or what follows an array `Records` in its object.
@@ -77,21 +86,17 @@ struct Bits {
 }
 
 impl Bits {
-    #[inline]
-    fn of(block: &[u8; BLOCK]) -> Self {
-        let mut bits = Self { quote: 0, backslash: 0, open: 0, close: 0 };
+    #[inline(always)]
+    fn of<S: Simd>(simd: S, block: &[u8; BLOCK]) -> Self {
+        let bytes = u8x64::from_slice(simd, block);
         // `[` and `{` differ in this bit only, and so do `]` and `}`.
-        let case = u8x16::splat(0x20);
-        for (index, part) in block.as_chunks::<16>().0.iter().enumerate() {
-            let bytes = u8x16::new(*part);
-            let folded = bytes | case;
-            let is = |bytes: u8x16, byte: u8| u64::from(bytes.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index);
-            bits.quote |= is(bytes, b'"');
-            bits.backslash |= is(bytes, b'\\');
-            bits.open |= is(folded, b'{');
-            bits.close |= is(folded, b'}');
+        let folded = bytes | u8x64::splat(simd, 0x20);
+        Self {
+            quote: bytes.simd_eq(u8x64::splat(simd, b'"')).to_bitmask(),
+            backslash: bytes.simd_eq(u8x64::splat(simd, b'\\')).to_bitmask(),
+            open: folded.simd_eq(u8x64::splat(simd, b'{')).to_bitmask(),
+            close: folded.simd_eq(u8x64::splat(simd, b'}')).to_bitmask(),
         }
-        bits
     }
 }
 
@@ -114,6 +119,7 @@ impl Splitter {
     /// The buffer has lost its first bytes, none of which had to be kept.
     pub fn shift(&mut self, bytes: usize) {
         self.scanned -= bytes;
+        self.backslash = self.backslash.saturating_sub(bytes);
         self.free -= bytes;
         self.start = self.start.map(|start| start - bytes);
     }
@@ -133,14 +139,26 @@ impl Splitter {
     ///
     /// A [`Fault`] where records stand in nothing: from [`kept`](Self::kept) on this is no stream of records.
     pub fn scan(&mut self, buffer: &[u8], end: bool, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+        // With the instructions that this processor has: what is inlined here is compiled for each set of them.
+        dispatch!(Level::new(), simd => self.blocks(simd, buffer, end, each))
+    }
+
+    #[inline(always)]
+    fn blocks<S: Simd>(
+        &mut self,
+        simd: S,
+        buffer: &[u8],
+        end: bool,
+        each: &mut impl FnMut(Piece<'_>) -> bool,
+    ) -> Result<(), Fault> {
         let (blocks, rest) = buffer[self.scanned..].as_chunks::<BLOCK>();
         for block in blocks {
-            self.block(buffer, block, each)?;
+            self.block(simd, buffer, block, each)?;
         }
         if end {
             let mut block = [b' '; BLOCK];
             block[..rest.len()].copy_from_slice(rest);
-            self.block(buffer, &block, each)?;
+            self.block(simd, buffer, &block, each)?;
             self.scanned = buffer.len();
         }
         if self.depth == self.level() {
@@ -154,15 +172,17 @@ impl Splitter {
         Ok(())
     }
 
-    #[inline]
-    fn block(
+    #[inline(always)]
+    fn block<S: Simd>(
         &mut self,
+        simd: S,
         buffer: &[u8],
         block: &[u8; BLOCK],
         each: &mut impl FnMut(Piece<'_>) -> bool,
     ) -> Result<(), Fault> {
-        let Bits { mut quote, backslash, mut open, mut close } = Bits::of(block);
+        let Bits { mut quote, backslash, mut open, mut close } = Bits::of(simd, block);
         if backslash | self.escaped != 0 {
+            self.backslash = self.scanned + BLOCK;
             quote &= !self.escapes(backslash);
         }
         // Each quotation mark turns over every bit from its own on.
@@ -279,11 +299,11 @@ impl Splitter {
                 && let Some(start) = self.start
             {
                 self.around(&buffer[start..=at], b"", each)?;
-            } else if let Some(start) = self.start
-                && !each(Piece::Record(&buffer[start..=at], level == 0))
-                && level == 0
-            {
-                return Err(Fault::Stray);
+            } else if let Some(start) = self.start {
+                let (text, bare) = (&buffer[start..=at], level == 0);
+                if !each(Piece::Record { text, bare, escapes: self.backslash > start }) && bare {
+                    return Err(Fault::Stray);
+                }
             }
             self.start = None;
             self.rest = false;
@@ -339,7 +359,10 @@ mod tests {
         let mut buffer = Vec::new();
         let mut each = |piece: Piece<'_>| {
             match piece {
-                Piece::Record(record, _) => records.push(String::from_utf8_lossy(record).into_owned()),
+                Piece::Record { text, escapes, .. } => {
+                    assert!(escapes || !text.contains(&b'\\'));
+                    records.push(String::from_utf8_lossy(text).into_owned());
+                }
                 Piece::Fault(fault) => faults.push(fault),
             }
             true
