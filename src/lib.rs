@@ -8,8 +8,8 @@
 //! ```
 //!
 //! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`region`], [`severity`],
-//! [`rule`], [`alert`], [`email`], [`error`] and [`report`] are pure: no I/O, no clock, no environment. [`history`] and [`notify`]
-//! do I/O. [`handler`] puts the pipeline together and is the only module that knows them all.
+//! [`rule`], [`alert`], [`email`], [`error`] and [`report`] are pure: no I/O, no clock, no environment. [`history`] and
+//! [`notify`] do I/O. [`handler`] puts the pipeline together and is the only module that knows them all.
 //!
 //! The promise: every record that reaches the function and matches a rule reaches the topic at least once, or the
 //! invocation fails, so that Lambda retries it and then keeps its payload in the dead-letter queue. Every log event is
