@@ -39,8 +39,8 @@ test: test-rust test-template test-e2e ## Run all tests
 test-rust: ## Run the Rust tests
 	cargo test $(CARGO_FLAGS) --all-features
 
-test-template: $(TOOLS) ## Expand the template for every combination of choices, and look at it
-	.venv/tools/bin/python -m pytest tests/template
+test-template: $(TOOLS) ## Expand the template for every combination of choices, and check the mails' commands
+	.venv/tools/bin/python -m pytest tests/template tests/commands
 
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e

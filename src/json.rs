@@ -151,6 +151,15 @@ impl<'a> Json<'a> {
         self.as_object()?.get(key)
     }
 
+    /// The value at a path of object keys, to be changed.
+    pub fn get_mut(&mut self, path: &[&str]) -> Option<&mut Self> {
+        path.iter().try_fold(self, |json, key| {
+            let Self::Object(fields) = json else { return None };
+            let index = fields.0.binary_search_by(|field| (*field.0).cmp(key)).ok()?;
+            Some(&mut fields.0[index].1)
+        })
+    }
+
     /// The fields, if this is an object.
     #[must_use]
     pub fn as_object(&self) -> Option<&Fields<'a>> {

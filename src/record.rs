@@ -12,6 +12,9 @@ use crate::json::Json;
 /// How many names a path may have; `userIdentity.sessionContext.attributes.creationDate` is the longest that is asked for.
 const PATH_MAX: usize = 4;
 
+/// Where a record names an account.
+const ACCOUNT_PATHS: [&[&str]; 2] = [&["recipientAccountId"], &["userIdentity", "accountId"]];
+
 /// One CloudTrail record: what of it has a name of at most four parts. Arrays, which can be long and which nothing here
 /// reads, are not kept.
 #[derive(Debug, Clone)]
@@ -27,7 +30,12 @@ impl Record {
     /// A record from the message it was read from and that message's JSON.
     #[must_use]
     pub fn new(message: &str, json: Json<'_>) -> Self {
-        let json = json.pruned(PATH_MAX).into_owned();
+        let mut json = json.pruned(PATH_MAX).into_owned();
+        for path in ACCOUNT_PATHS {
+            if let Some(account) = json.get_mut(path) {
+                pad_account(account);
+            }
+        }
         let hash = Sha256::digest(message.as_bytes()).into();
         let mut record = Self { json, hash, root: false, outcome: Outcome::Succeeded };
         record.root = record.identity_type() == Some("Root");
@@ -174,6 +182,16 @@ impl Record {
         self.text(&["userIdentity", "accessKeyId"])
     }
 
+    /// Whether it was done with a long-lived access key (`AKIA…`).
+    ///
+    /// Such a key signs without a session. In some records of the S3 console a key of that form stands beside a session
+    /// that began with MFA, which no long-lived key can give: those are the session's.
+    #[must_use]
+    pub fn by_long_lived_key(&self) -> bool {
+        let in_session = self.session_created().is_some() && (self.from_console() || self.mfa() == Some(true));
+        self.access_key_id().is_some_and(|key| key.starts_with("AKIA")) && !in_session
+    }
+
     /// When the session of a temporary key began, as it was written.
     #[must_use]
     pub fn session_created(&self) -> Option<&str> {
@@ -198,6 +216,35 @@ impl Record {
     #[must_use]
     pub fn is_sign_in(&self) -> bool {
         self.event_name() == Some("ConsoleLogin")
+    }
+
+    /// Whether this is an event of the sign-in pages, which is no API call: `ConsoleLogin`, `SwitchRole`,
+    /// `PasswordUpdated`, … Its `responseElements` say under its own name how it ended.
+    #[must_use]
+    pub fn is_sign_in_page(&self) -> bool {
+        match self.text(&["eventType"]) {
+            Some(kind) => kind == "AwsConsoleSignIn",
+            None => self.is_sign_in() || (self.service() == Some("signin") && !self.is_oauth2()),
+        }
+    }
+
+    /// Whether this is an API call of `aws login`, by which a person in the browser gives a program a session.
+    ///
+    /// Source: AWS Sign-In API Reference; the event names end in what they are about.
+    #[must_use]
+    pub fn is_oauth2(&self) -> bool {
+        self.service() == Some("signin") && self.event_name().is_some_and(|name| name.contains("OAuth2"))
+    }
+
+    /// Whether somebody failed after the first factor was accepted: the second was asked for.
+    ///
+    /// Whoever gets there has the password, so this is no longer a failure that anyone can cause. Sources: CloudTrail
+    /// User Guide, "AWS Management Console sign-in events" (`MFAUsed`); `CheckMfa` is the prompt itself.
+    #[must_use]
+    pub fn failed_second_factor(&self) -> bool {
+        let stopped = matches!(self.outcome, Outcome::Denied | Outcome::Failed | Outcome::Blocked);
+        let asked = self.is_sign_in() && self.flag(&["additionalEventData", "MFAUsed"]) == Some(true);
+        stopped && (asked || (self.is_sign_in_page() && self.event_name() == Some("CheckMfa")))
     }
 
     /// Whether a second factor was used, where the record says.
@@ -226,27 +273,85 @@ impl Record {
         self.outcome
     }
 
+    /// What `responseElements` say under the event's own name: `{"ConsoleLogin": "Failure"}`. AWS's service events have
+    /// the same under `serviceEventDetails`.
+    fn answer(&self) -> Option<bool> {
+        let name = self.event_name()?;
+        let answer = self.text(&["responseElements", name]).or_else(|| self.text(&["serviceEventDetails", name]))?;
+        let is = |word: &str| answer.eq_ignore_ascii_case(word);
+        if is("Success") { Some(true) } else { is("Failure").then_some(false) }
+    }
+
     fn find_outcome(&self) -> Outcome {
-        let failed_sign_in = self.is_sign_in() && self.text(&["responseElements", "ConsoleLogin"]) == Some("Failure");
-        match self.error_code() {
-            Some(code) if is_denial(code) => Outcome::Denied,
-            Some(_) => Outcome::Failed,
-            None if failed_sign_in || self.error_message().is_some() => Outcome::Failed,
-            None => Outcome::Succeeded,
+        let message = self.error_message();
+        let blocked = |message: &str| {
+            ["resource-based policy", "resource control policy", "service control policy"]
+                .iter()
+                .any(|policy| message.contains(policy))
+        };
+        let signin = self.is_sign_in_page() || self.service() == Some("signin");
+        match (self.error_code(), self.answer()) {
+            (_, answer) if answer != Some(true) && signin && message.is_some_and(blocked) => Outcome::Blocked,
+            (Some(code), _) if is_denial(code) => Outcome::Denied,
+            (Some(_), _) | (None, Some(false)) => Outcome::Failed,
+            (None, Some(true)) => Outcome::Succeeded,
+            (None, None) if message.is_some() => Outcome::Failed,
+            (None, None) if self.is_sign_in_page() => Outcome::NotSaid,
+            (None, None) => Outcome::Succeeded,
         }
     }
 }
 
+/// Writes an account id as AWS does, with twelve digits: some pipelines make a number of it, which loses the zeros that
+/// it begins with.
+fn pad_account(json: &mut Json<'static>) {
+    let (Json::Number(text) | Json::String(text)) = &*json else { return };
+    let text = text.trim_ascii();
+    // As a spreadsheet writes it, too: `1.11122223333e+11`.
+    let whole = text.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && (0.0..1e12).contains(number));
+    let padded = match whole {
+        Some(number) if text.len() != 12 || text.bytes().any(|byte| !byte.is_ascii_digit()) => {
+            format!("{number:012.0}")
+        }
+        _ => return,
+    };
+    *json = Json::String(padded.into());
+}
+
 /// How a call ended.
+///
+/// | what the record says | outcome |
+/// | --- | --- |
+/// | a sign-in event whose `errorMessage` names a resource-based or resource control policy | blocked |
+/// | an `errorCode` for want of permission | denied |
+/// | any other `errorCode`; `Failure` under the event's own name; an `errorMessage` alone | failed |
+/// | `Success` under the event's own name | succeeded |
+/// | an API call without `errorCode` and `errorMessage` | succeeded |
+/// | a sign-in event with none of these | not said |
+///
+/// Sources: CloudTrail User Guide, "CloudTrail record contents" (`errorCode` is there if the request returned an error),
+/// "AWS Management Console sign-in events".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was done.
     Succeeded,
+    /// The record does not say.
+    NotSaid,
     /// It was refused for want of permission.
     Denied,
+    /// A policy of the account or the organization blocked the sign-in.
+    Blocked,
     /// It failed for another reason.
     Failed,
+}
+
+impl Outcome {
+    /// Whether it worked, as far as anybody knows: what the record does not say has to be taken for done.
+    #[must_use]
+    pub fn may_have_worked(self) -> bool {
+        matches!(self, Self::Succeeded | Self::NotSaid)
+    }
 }
 
 /// Whether an error code says that the caller lacked permission.

@@ -283,7 +283,7 @@ async fn what_is_no_batch_at_all_only_fails() {
 #[tokio::test]
 async fn an_alert_whose_answer_was_lost_says_that_it_may_be_a_repetition() {
     let event = shipped("create-access-key");
-    let text = "You may have this mail already: it was sent before, and nobody knows whether it arrived then.";
+    let text = "Possible duplicate: it was sent before, and nobody knows whether it arrived then.";
     for (answer, repeated) in [(Answer::Lost, true), (Answer::Throttled, false), (Answer::NoTopic, false)] {
         let handler = handler(Topic::answering(&[answer]));
         assert_eq!(invoke(&handler, &event).await.unwrap_err().kind(), "NotifyError");
@@ -309,7 +309,7 @@ async fn a_topic_that_never_answers_fails_the_invocation_in_time() {
     assert_eq!((error.kind(), start.elapsed().as_secs()), ("TimeError", 29));
     // It may have been taken.
     invoke(&handler, &shipped("create-access-key")).await.unwrap();
-    assert!(handler.notify().take()[0].text.contains("You may have this mail already"));
+    assert!(handler.notify().take()[0].text.contains("Possible duplicate"));
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ fn alert(records: &[Value], log_name: &str) -> Alert {
         rules: Vec::new(),
     };
     let origin = Origin { owner: log_name.to_owned(), log_group: log_name.to_owned(), log_stream: log_name.to_owned() };
-    Alert::new(origin, records.iter().map(found).collect(), vec![unreadable]).unwrap()
+    Alert::new(origin, records.iter().map(found).collect(), vec![unreadable], &[]).unwrap()
 }
 
 fn style(language: Language) -> Style {

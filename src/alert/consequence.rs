@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
-use crate::record::{Outcome, Record};
+use super::{Access, own_credential};
+use crate::record::Record;
 use crate::severity::Severity;
 
 /// The table of actions; its first lines say how it is read.
@@ -29,6 +30,8 @@ pub enum Category {
     Write,
     /// A call that only reads.
     Read,
+    /// A sign-in that failed at the second factor: the first was right.
+    FailedSecondFactor,
     /// A sign-in that failed. Anyone who knows the e-mail address can cause one.
     FailedSignIn,
 }
@@ -94,8 +97,11 @@ fn without_version(event_name: &str) -> &str {
 /// The category of what a record tells.
 #[must_use]
 pub fn category(record: &Record) -> Category {
+    if record.failed_second_factor() {
+        return Category::FailedSecondFactor;
+    }
     if record.is_sign_in() {
-        return if record.outcome() == Outcome::Succeeded { Category::SignIn } else { Category::FailedSignIn };
+        return if record.outcome().may_have_worked() { Category::SignIn } else { Category::FailedSignIn };
     }
     let name = record.event_name().unwrap_or_default();
     if let Some(known) = known(record.service().unwrap_or_default(), name) {
@@ -116,16 +122,20 @@ pub fn category(record: &Record) -> Category {
 /// | a sign-in with MFA | HIGH |
 /// | any other write | HIGH; MEDIUM if it was denied or failed |
 /// | a read | MEDIUM |
+/// | a sign-in that failed at the second factor | HIGH |
 /// | a failed sign-in | LOW |
 #[must_use]
-pub fn severity(record: &Record, category: Category) -> Severity {
-    let long_lived_root_key = record.is_root() && record.access_key_id().is_some_and(|key| key.starts_with("AKIA"));
-    if long_lived_root_key { Severity::Critical } else { severity_of_deed(record, category) }
+pub fn severity(record: &Record, category: Category, access: Access) -> Severity {
+    if record.is_root() && access == Access::LongLivedKey {
+        Severity::Critical
+    } else {
+        severity_of_deed(record, category)
+    }
 }
 
 /// The severity of what was done, whatever key it was done with.
 pub(super) fn severity_of_deed(record: &Record, category: Category) -> Severity {
-    let succeeded = record.outcome() == Outcome::Succeeded;
+    let succeeded = record.outcome().may_have_worked();
     match category {
         Category::Credentials | Category::Tampering | Category::Exposure | Category::Organization if succeeded => {
             Severity::Critical
@@ -137,28 +147,17 @@ pub(super) fn severity_of_deed(record: &Record, category: Category) -> Severity 
         | Category::Exposure
         | Category::Organization
         | Category::SignIn
+        | Category::FailedSecondFactor
         | Category::Write => Severity::High,
         Category::Read => Severity::Medium,
         Category::FailedSignIn => Severity::Low,
     }
 }
 
-/// Whether root changed its own access keys: a call without `userName` is about whoever makes it.
-#[must_use]
-pub fn is_own_key(record: &Record) -> bool {
-    let names = ["CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"];
-    record.is_root()
-        && record.event_name().is_some_and(|name| names.contains(&name))
-        && record.text(&["requestParameters", "userName"]).is_none()
-}
-
 /// Which of several actions of one category comes first, the gravest 0.
 pub(super) fn weight(record: &Record) -> u8 {
     let name = record.event_name().unwrap_or_default();
-    let root_itself = record.is_root()
-        && (is_own_key(record)
-            || record.service() == Some("signin")
-            || (name.ends_with("MFADevice") && record.text(&["requestParameters", "userName"]) == Some("root")));
+    let root_itself = own_credential(record).is_some() || (record.is_root() && record.service() == Some("signin"));
     match name {
         _ if root_itself => 0,
         "DeleteTrail" | "AcceptPrimaryEmailUpdate" => 0,

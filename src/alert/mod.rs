@@ -1,6 +1,9 @@
 //! What matched in one batch, as one alert: grouped by who did it, the gravest first.
 
+pub mod access;
 mod consequence;
+mod group;
+mod own;
 mod related;
 mod signal;
 
@@ -13,7 +16,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use consequence::{Category, Known, is_own_key, known};
+pub use access::{Access, Issued};
+pub use consequence::{Category, Known, known};
+pub use own::{OwnCredential, own_credential};
 pub use related::{Activity, EARLIER_DAYS, Earlier, Gap, Related, Seen, Why, activity, is_activity};
 pub use signal::{Signal, TrustedNetwork, signals};
 
@@ -123,27 +128,15 @@ pub enum Identity {
     },
 }
 
-/// By what means root was used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Credential {
-    /// The sign-in page itself.
-    SignIn,
-    /// A console session.
-    ConsoleSession,
-    /// A long-lived access key (`AKIA…`).
-    LongLivedKey,
-    /// A temporary access key (`ASIA…`) that did not come from the console.
-    TemporaryKey,
-    /// The record has no key and is no sign-in.
-    Unknown,
-}
-
 /// Somebody who acted, with everything they did in this batch.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// Who.
     pub identity: Identity,
+    /// By what means they acted.
+    pub access: Access,
+    /// The record of the `AssumeRoot` call that began a central root session, where it is known.
+    pub root_call: Option<Record>,
     /// What they did, the gravest first. Never empty.
     pub actions: Vec<Action>,
     /// What else they did, where that was looked up.
@@ -163,7 +156,6 @@ pub struct Action {
     pub category: Category,
     /// Its urgency.
     pub severity: Severity,
-    credential: Credential,
 }
 
 impl fmt::Display for AlertId {
@@ -190,13 +182,16 @@ impl AlertId {
 
 impl Alert {
     /// The alert that a batch makes; `None` if there is nothing to tell.
+    ///
+    /// `beside` are records that no rule matches, and that yet say where credentials came from.
     #[must_use]
-    pub fn new(origin: Origin, matches: Vec<Match>, unreadable: Vec<Unreadable>) -> Option<Self> {
+    pub fn new(origin: Origin, matches: Vec<Match>, unreadable: Vec<Unreadable>, beside: &[Record]) -> Option<Self> {
         if matches.is_empty() && unreadable.is_empty() {
             return None;
         }
         let id = AlertId::of(&matches, &unreadable);
-        let mut actors = group(matches);
+        let issued = Issued::of(matches.iter().map(|found| &found.record).chain(beside));
+        let mut actors = group::group(matches, &issued);
         actors.sort_by_key(|actor| actor.actions[0].gravity());
         Some(Self { id, origin, actors, unreadable, held: Held::default(), may_be_repeated: false })
     }
@@ -238,11 +233,12 @@ impl Actor {
         &self.actions[0]
     }
 
-    /// By what means they acted, the sign-in itself aside.
-    #[must_use]
-    pub fn credential(&self) -> Credential {
-        let all = || self.actions.iter().map(Action::credential);
-        all().find(|credential| *credential != Credential::SignIn).unwrap_or_else(|| self.gravest().credential())
+    /// Learns where their credentials came from, if one of these records says that it was an `AssumeRoot` call.
+    pub fn learn(&mut self, issued: &Issued) {
+        if let Some(call) = self.each(Record::access_key_id).iter().find_map(|key| issued.root_call(key)) {
+            self.root_call = Some(call.clone());
+            self.access = Access::CentralRootSession;
+        }
     }
 
     /// The severity of the gravest thing they did.
@@ -273,12 +269,11 @@ impl Actor {
 }
 
 impl Action {
-    fn new(found: Match) -> Self {
+    fn new(found: Match, access: Access) -> Self {
         let category = consequence::category(&found.record);
-        let severity = consequence::severity(&found.record, category);
-        let severity = severity.max(bound(&found).unwrap_or(Severity::Critical));
-        let credential = Credential::of(&found.record);
-        Self { record: found.record, rules: found.rules, received: found.received, category, severity, credential }
+        let severity = consequence::severity(&found.record, category, access);
+        let severity = severity.max(bound(&found, category).unwrap_or(Severity::Critical));
+        Self { record: found.record, rules: found.rules, received: found.received, category, severity }
     }
 
     /// Sorts the gravest first: by severity, with and without what the key adds to it, then consequence, then what
@@ -289,33 +284,13 @@ impl Action {
         let weight = consequence::weight(&self.record);
         (self.severity, deed, self.category, self.record.outcome(), weight, self.record.event_time(), id)
     }
-
-    /// By what means it was done.
-    #[must_use]
-    pub fn credential(&self) -> Credential {
-        self.credential
-    }
-}
-
-impl Credential {
-    fn of(record: &Record) -> Self {
-        let key = record.access_key_id().unwrap_or_default();
-        let sign_in_page = record.text(&["eventType"]) == Some("AwsConsoleSignIn");
-        match () {
-            () if record.is_sign_in() || (sign_in_page && key.is_empty()) => Self::SignIn,
-            () if key.starts_with("AKIA") => Self::LongLivedKey,
-            () if record.from_console() => Self::ConsoleSession,
-            () if key.starts_with("ASIA") => Self::TemporaryKey,
-            () => Self::Unknown,
-        }
-    }
 }
 
 /// The gravest that a match may be: as its gravest rule has it. For root there is no bound, nor where a rule has no
-/// severity.
-fn bound(found: &Match) -> Option<Severity> {
+/// severity, nor for whoever has a password: a rule about failed sign-ins thinks of those that prove nothing.
+fn bound(found: &Match, category: Category) -> Option<Severity> {
     let gravest = found.rules.iter().map(|rule| rule.severity).min().flatten();
-    gravest.filter(|_| !found.record.is_root())
+    gravest.filter(|_| !found.record.is_root() && category != Category::FailedSecondFactor)
 }
 
 impl Identity {
@@ -323,70 +298,14 @@ impl Identity {
         if record.is_root() {
             return Self::Root;
         }
-        let other = || ["principalId", "userName", "invokedBy"].into_iter();
-        let named = || other().find_map(|field| record.text(&["userIdentity", field]));
-        let name = record.arn().or_else(named).unwrap_or_default();
-        Self::Other { kind: record.identity_type().unwrap_or_default().to_owned(), name: name.to_owned() }
+        let (kind, name) = Self::parts(record);
+        Self::Other { kind: kind.to_owned(), name: name.to_owned() }
     }
-}
 
-/// What makes two records one actor's: the session, else the key, else the address.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Mark {
-    Session(String),
-    Key(String),
-    Address(String),
-}
-
-/// Groups matches by who did it.
-///
-/// Account and session creation identify a console session; its access key alone does not, for the console gets a new
-/// one for each service and Region. A sign-in has no session yet: it joins the one of its account and address that
-/// began nearest to it.
-fn group(matches: Vec<Match>) -> Vec<Actor> {
-    struct Group {
-        identity: Identity,
-        account: Option<String>,
-        mark: Mark,
-        matches: Vec<Match>,
+    /// The type and the name of who acted, whoever it was.
+    fn parts(record: &Record) -> (&str, &str) {
+        let named =
+            || ["principalId", "userName", "invokedBy"].iter().find_map(|field| record.text(&["userIdentity", field]));
+        (record.identity_type().unwrap_or_default(), record.arn().or_else(named).unwrap_or_default())
     }
-    let (sign_ins, others): (Vec<_>, Vec<_>) =
-        matches.into_iter().partition(|found| found.record.is_sign_in() && found.record.session_created().is_none());
-    let mut groups: Vec<Group> = Vec::new();
-    for found in others.into_iter().chain(sign_ins) {
-        let record = &found.record;
-        let identity = Identity::of(record);
-        let account = record.identity_account().or_else(|| record.account()).map(str::to_owned);
-        let address = record.source_ip().unwrap_or_default();
-        let mark = match (record.session_created(), record.access_key_id()) {
-            (Some(created), _) => Mark::Session(created.to_owned()),
-            (None, Some(key)) if !record.is_sign_in() => Mark::Key(key.to_owned()),
-            (None, _) => Mark::Address(address.to_owned()),
-        };
-        let theirs = groups.iter_mut().filter(|group| group.identity == identity && group.account == account);
-        let joined = if record.is_sign_in() {
-            theirs
-                .filter(|group| group.matches.iter().any(|other| other.record.source_ip() == record.source_ip()))
-                .filter(|group| !matches!(group.mark, Mark::Key(_)))
-                .min_by_key(|group| match &group.mark {
-                    Mark::Session(created) => {
-                        let began = created.parse::<Timestamp>().ok().zip(record.event_time());
-                        began.map_or(i64::MAX, |(began, signed_in)| (began.as_second() - signed_in.as_second()).abs())
-                    }
-                    Mark::Key(_) | Mark::Address(_) => i64::MAX,
-                })
-        } else {
-            theirs.into_iter().find(|group| group.mark == mark)
-        };
-        match joined {
-            Some(group) => group.matches.push(found),
-            None => groups.push(Group { identity, account, mark, matches: vec![found] }),
-        }
-    }
-    let actor = |group: Group| {
-        let mut actions: Vec<Action> = group.matches.into_iter().map(Action::new).collect();
-        actions.sort_by_cached_key(Action::gravity);
-        Actor { identity: group.identity, actions, related: None }
-    };
-    groups.into_iter().map(actor).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Action, Actor, Category, Match, consequence};
+use super::{Action, Actor, Category, Issued, Match, access, consequence};
 use crate::record::Record;
 
 /// What the event history says of an actor.
@@ -144,7 +144,8 @@ pub fn activity(
     let mut actions = Vec::new();
     for record in by_key.chain(of_root.clone().filter(|record| theirs(record))) {
         if within(record) && new(record) {
-            actions.push(Action::new(Match { record: record.clone(), rules: Vec::new(), received: None }));
+            let (access, _) = access::decide(&std::iter::once(record), &Issued::default());
+            actions.push(Action::new(Match { record: record.clone(), rules: Vec::new(), received: None }, access));
         }
     }
     actions.sort_by_cached_key(Action::gravity);

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Action, Actor, Category, Credential, Origin};
+use super::{Access, Action, Actor, Category, Identity, Origin};
 use crate::record::{Outcome, Record};
 
 /// How old an event may be when it reaches CloudWatch Logs before that is worth a line: CloudTrail needs about five
@@ -66,13 +66,39 @@ pub enum Signal {
     },
     /// After a sign-in, an access key was created.
     SignInThenKey,
-    /// The record says that it was a central root session of the organization (`sts:AssumeRoot`).
-    CentralRootSession,
-    /// A temporary key that is neither the console's nor said to be a central root session's. It may be one all the
-    /// same, for not every such record says so, or made from a long-lived key.
-    TemporaryKey,
+    /// A central root session of the organization (`sts:AssumeRoot`).
+    CentralRootSession {
+        /// The call that began it is known.
+        known: bool,
+    },
+    /// Credentials that `GetSessionToken` made.
+    SessionToken {
+        /// With a long-lived root access key.
+        by_long_lived_key: bool,
+    },
+    /// A temporary key, and nothing says where it came from.
+    TemporaryKey {
+        /// It has MFA.
+        mfa: bool,
+    },
+    /// A session of `aws login` was used, or made.
+    CommandLineSession,
+    /// It is a console session only by its user agent.
+    ConsoleByAgent,
+    /// A token for a federated user was made: whoever has it acts under another identity.
+    FederationToken,
     /// Calls were denied: somebody is probing, or a policy holds.
     Denied {
+        /// How many.
+        count: usize,
+    },
+    /// Sign-ins failed at the second factor: somebody has the password.
+    FailedSecondFactors {
+        /// How many.
+        count: usize,
+    },
+    /// A policy of the account or the organization blocked sign-ins.
+    BlockedSignIns {
         /// How many.
         count: usize,
     },
@@ -131,22 +157,28 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
         }
     };
 
-    let without_mfa = |action: &Action| {
+    let root = actor.identity == Identity::Root;
+    let without_mfa = |action: &&Action| {
         let own_credentials = matches!(action.record.identity_type(), Some("Root" | "IAMUser"));
-        own_credentials && action.record.mfa() == Some(false) && action.category != Category::FailedSignIn
+        let tried = matches!(action.category, Category::FailedSignIn | Category::FailedSecondFactor);
+        own_credentials && action.record.mfa() == Some(false) && !tried
     };
-    let root_key = |action: &Action| action.record.is_root() && action.credential() == Credential::LongLivedKey;
-    add(count(root_key) > 0, Signal::LongLivedKey);
-    let central = actor.actions.iter().any(|action| action.record.assumed_root());
-    let temporary = |action: &Action| {
-        action.record.is_root() && action.credential() == Credential::TemporaryKey && action.record.mfa() != Some(true)
-    };
-    let temporary = !central && actor.actions.iter().any(temporary);
-    // Neither kind of temporary key ever has MFA of its own.
-    add(!central && !temporary && actor.actions.iter().any(without_mfa), Signal::NoMfa);
+    // No temporary key of these kinds ever has MFA of its own, and a long-lived one is worse anyway.
+    let needs_none = root
+        && matches!(
+            actor.access,
+            Access::CentralRootSession
+                | Access::TemporaryKey { .. }
+                | Access::SessionToken { .. }
+                | Access::LongLivedKey
+        );
+    add(root && actor.access == Access::LongLivedKey, Signal::LongLivedKey);
+    add(!needs_none && actor.actions.iter().any(|action| without_mfa(&action)), Signal::NoMfa);
+    let past_first = count(|action| action.category == Category::FailedSecondFactor);
+    add(past_first > 0, Signal::FailedSecondFactors { count: past_first });
     let tampering = |succeeded: bool| {
         let of = |action: &&Action| {
-            action.category == Category::Tampering && (action.record.outcome() == Outcome::Succeeded) == succeeded
+            action.category == Category::Tampering && action.record.outcome().may_have_worked() == succeeded
         };
         actor.actions.iter().filter(of).count()
     };
@@ -160,11 +192,25 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
         signed_in.zip(created).is_some_and(|(from, to)| from.record.event_time() <= to.record.event_time()),
         Signal::SignInThenKey,
     );
-    add(central, Signal::CentralRootSession);
-    add(temporary, Signal::TemporaryKey);
+    match actor.access {
+        Access::CentralRootSession => add(root, Signal::CentralRootSession { known: actor.root_call.is_some() }),
+        Access::SessionToken { by_long_lived_key } => add(root, Signal::SessionToken { by_long_lived_key }),
+        Access::TemporaryKey { mfa } => add(root, Signal::TemporaryKey { mfa }),
+        Access::ConsoleSession { by_agent } => add(root && by_agent, Signal::ConsoleByAgent),
+        Access::CommandLineSession | Access::LongLivedKey | Access::SignIn | Access::NotSaid => {}
+    }
+    let token = count(|action| action.record.is_oauth2() && action.record.outcome().may_have_worked());
+    add(root && (token > 0 || actor.access == Access::CommandLineSession), Signal::CommandLineSession);
+    let federation = count(|action| {
+        action.record.event_name() == Some("GetFederationToken") && action.record.outcome().may_have_worked()
+    });
+    add(root && federation > 0, Signal::FederationToken);
     let denied = count(|action| action.record.outcome() == Outcome::Denied);
     add(denied > 0, Signal::Denied { count: denied });
-    let failed = count(|action| action.category == Category::FailedSignIn);
+    let blocked = count(|action| action.record.outcome() == Outcome::Blocked);
+    add(blocked > 0, Signal::BlockedSignIns { count: blocked });
+    let failed =
+        count(|action| action.category == Category::FailedSignIn && action.record.outcome() != Outcome::Blocked);
     add(failed > 0, Signal::FailedSignIns { count: failed });
 
     let sources = actor.each(Record::source_ip);

@@ -1,33 +1,51 @@
-//! What to do next, for what happened.
+//! What to do next, for what happened: contain it, restore the watch, undo, look around.
+//!
+//! Each step about how root was used follows from the actor's [`Access`], and the mail has a note that explains it.
 
-use super::link;
-use crate::alert::{Action, Actor, Alert, Category, Credential, is_own_key};
-use crate::record::Outcome;
+use super::{Clean, link};
+use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, own_credential};
+use crate::region::is_region;
 
 /// Something to do next.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Was it us?
     Ask {
         /// A long-lived root access key was used: it goes, whoever it was.
         key: bool,
     },
+    /// Did one of us fail at the second factor?
+    AskMistyped,
+    /// The same where one person is known to have begun a central root session.
+    AskCaller,
     /// A failed sign-in of root: nothing was gained.
     FailedSignIn,
     /// A failed sign-in of somebody else.
     FailedUserSignIn,
+    /// Somebody has root's password.
+    ChangeRootPassword { account: Option<Clean> },
+    /// Somebody has a user's password.
+    ChangeUserPassword,
     /// Log events that could not be read.
     ReadUnreadable,
-    /// Find who started a central root session.
+    /// Find who began a central root session.
     FindAssumeRoot,
+    /// Find where a temporary key came from.
+    FindKeyOrigin,
+    /// Take away what a central root session was begun with.
+    RevokeCaller,
+    /// End the sessions of `aws login`.
+    RevokeCommandLine { account: Clean },
     /// Somebody reads the account's mail.
     SecureMailbox,
     /// Root's own access key: only root can delete it.
-    DeleteRootKey,
-    /// The same in GovCloud, where root can't sign in.
-    DeleteGovCloudRootKey,
+    DeleteRootKey { account: Option<Clean> },
+    /// The same in a partition where root can't sign in.
+    DeleteRootKeyByKey,
     /// Root's password and MFA.
     SecureRoot,
+    /// The same for a member account, from the organization.
+    RemoveRootCredentials { account: Clean },
     /// Turn the watch on again.
     RestoreWatch,
     /// Users, keys, roles that were made or changed.
@@ -47,58 +65,179 @@ pub(super) enum Step {
     Support,
 }
 
-/// Whether an action shows that root has, or may have, an access key.
-pub(super) fn needs_key_deleted(action: &Action) -> bool {
-    let made = action.record.outcome() == Outcome::Succeeded && is_own_key(&action.record);
-    let temporary = action.credential() == Credential::TemporaryKey && !action.record.assumed_root();
-    action.record.is_root() && (made || temporary || action.credential() == Credential::LongLivedKey)
+/// Deletes one of the keys that `list-access-keys` lists.
+const DELETE_KEY: &str = "aws iam delete-access-key --access-key-id ACCESS_KEY_ID_FROM_THE_LIST";
+
+/// A step, and the commands that do it, to be run one after the other.
+pub(super) struct NextStep {
+    pub step: Step,
+    pub commands: Vec<String>,
 }
 
-/// What to do next, for what happened: take root back, restore the watch, undo, look around.
-pub(super) fn steps(alert: &Alert) -> Vec<Step> {
+impl From<Step> for NextStep {
+    fn from(step: Step) -> Self {
+        Self { step, commands: Vec::new() }
+    }
+}
+
+struct Steps(Vec<NextStep>);
+
+impl Steps {
+    fn add(&mut self, when: bool, step: Step) {
+        if when {
+            self.0.push(step.into());
+        }
+    }
+}
+
+/// What to do next, for what happened.
+pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
     let Some(gravest) = alert.actors.first().map(Actor::gravest) else { return Vec::new() };
     let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
-    let done = |action: &&Action| action.record.outcome() == Outcome::Succeeded;
+    let done = |action: &&Action| action.record.outcome().may_have_worked();
     let of = |category: Category| all().filter(done).any(|action| action.category == category);
-    let root = all().any(|action| action.record.is_root() && action.category != Category::FailedSignIn);
+    let roots = || alert.actors.iter().filter(|actor| actor.identity == Identity::Root);
+    let by = |is: fn(&Actor) -> bool| roots().find(|actor| is(actor));
+    let tried = |action: &Action| matches!(action.category, Category::FailedSignIn | Category::FailedSecondFactor);
+    let root = all().any(|action| action.record.is_root() && !tried(action));
     let reads_secret = |action: &Action| {
         let services = ["secretsmanager", "ssm", "ec2", "apigateway", "acm", "lightsail"];
         action.category == Category::Credentials
             && action.record.read_only() == Some(true)
             && action.record.service().is_some_and(|service| services.contains(&service))
     };
-    let key = all().any(|action| action.record.is_root() && action.credential() == Credential::LongLivedKey);
-    let temporary = all().any(|action| action.record.is_root() && action.credential() == Credential::TemporaryKey);
-    let central = all().any(|action| action.record.assumed_root());
-    let root_key = all().any(needs_key_deleted);
-    let gov_cloud = gravest.record.region().is_some_and(|region| region.starts_with("us-gov-"));
+    let by_key =
+        by(|actor| matches!(actor.access, Access::LongLivedKey | Access::SessionToken { by_long_lived_key: true }));
+    let made_key = all().filter(done).find(|action| {
+        action.record.event_name() == Some("CreateAccessKey") && own_credential(&action.record).is_some()
+    });
+    let key_owner = by_key.map(Actor::gravest).or(made_key);
+    let called = by(|actor| actor.root_call.is_some());
+    let uncalled = by(|actor| actor.access == Access::CentralRootSession && actor.root_call.is_none());
+    let unknown = by(|actor| actor.access == Access::TemporaryKey { mfa: false });
+    let central = called.is_some() || uncalled.is_some();
+    let command_line = by(|actor| {
+        let token = |action: &Action| action.record.is_oauth2() && action.record.outcome().may_have_worked();
+        actor.access == Access::CommandLineSession || actor.actions.iter().any(token)
+    });
     let mailbox = all().filter(done).any(|action| action.record.event_name() == Some("PasswordRecoveryCompleted"));
-    let undo = |action: &Action| action.category == Category::Credentials && action.record.read_only() != Some(true);
-    let harmless = gravest.category == Category::FailedSignIn;
-    let root_tried = all().any(|action| action.record.is_root());
-    let mut steps = vec![match (harmless, root_tried) {
-        (false, _) => Step::Ask { key },
-        (true, true) => Step::FailedSignIn,
-        (true, false) => Step::FailedUserSignIn,
-    }];
-    let mut add = |when: bool, step: Step| {
-        if when {
-            steps.push(step);
-        }
+    let undo = |action: &Action| {
+        action.category == Category::Credentials
+            && action.record.read_only() != Some(true)
+            && own_credential(&action.record).is_none()
+            && !action.record.is_oauth2()
     };
-    add(!alert.unreadable.is_empty(), Step::ReadUnreadable);
-    add(temporary, Step::FindAssumeRoot);
-    add(mailbox, Step::SecureMailbox);
-    add(root_key, if gov_cloud { Step::DeleteGovCloudRootKey } else { Step::DeleteRootKey });
-    add(root && !gov_cloud && !central, Step::SecureRoot);
-    add(of(Category::Tampering), Step::RestoreWatch);
-    add(all().filter(done).any(undo), Step::UndoCredentials);
-    add(all().filter(done).any(reads_secret), Step::RotateSecrets);
-    add(of(Category::Exposure) || of(Category::Organization), Step::UndoExposure);
-    add(!harmless && all().any(|action| !action.record.is_root()), Step::StopActor);
+    let knows_password = |root: bool| {
+        let second = |action: &&Action| action.category == Category::FailedSecondFactor;
+        all().filter(second).find(|action| action.record.is_root() == root)
+    };
+    let gov_cloud = gravest.record.region().is_some_and(|region| region.starts_with("us-gov-"));
+    let harmless = alert.actors.iter().all(|actor| actor.gravest().category == Category::FailedSignIn);
+    let root_tried = all().any(|action| action.record.is_root());
+    let account = |action: &Action| action.record.account().map(Clean::name);
+
+    let mut steps = Steps(Vec::new());
+    match (harmless, root_tried) {
+        (false, _) if called.is_some() && roots().count() == alert.actors.len() => steps.add(true, Step::AskCaller),
+        (false, _) if all().all(tried) => steps.add(true, Step::AskMistyped),
+        (false, _) => steps.add(true, Step::Ask { key: by_key.is_some() }),
+        (true, true) => steps.add(true, Step::FailedSignIn),
+        (true, false) => steps.add(true, Step::FailedUserSignIn),
+    }
+    if let Some(action) = knows_password(true) {
+        steps.add(!root, Step::ChangeRootPassword { account: account(action) });
+    }
+    steps.add(knows_password(false).is_some(), Step::ChangeUserPassword);
+    steps.add(!alert.unreadable.is_empty(), Step::ReadUnreadable);
+    if let Some(actor) = uncalled.or(unknown) {
+        let step = if uncalled.is_some() { Step::FindAssumeRoot } else { Step::FindKeyOrigin };
+        steps.0.push(NextStep { step, commands: find_assume_root(actor).into_iter().collect() });
+    }
+    steps.add(called.is_some(), Step::RevokeCaller);
+    steps.add(mailbox, Step::SecureMailbox);
+    if let Some(owner) = key_owner {
+        let account = account(owner);
+        let by_key = || {
+            let deactivate = DELETE_KEY.replace("delete-access-key", "update-access-key") + " --status Inactive";
+            let commands = vec!["aws iam list-access-keys".to_owned(), deactivate, DELETE_KEY.to_owned()];
+            NextStep { step: Step::DeleteRootKeyByKey, commands }
+        };
+        steps.0.push(if gov_cloud { by_key() } else { Step::DeleteRootKey { account }.into() });
+    }
+    if let Some((account, commands)) = command_line.and_then(revoke_command_line) {
+        steps.0.push(NextStep { step: Step::RevokeCommandLine { account }, commands });
+    }
+    let secure = root && !gov_cloud && !central;
+    if secure || knows_password(true).is_some() {
+        if secure {
+            steps.0.push(Step::SecureRoot.into());
+        }
+        // Long, and for an emergency.
+        let removal = all()
+            .filter(|action| action.severity <= Severity::High)
+            .find(|action| action.record.is_root() && action.category != Category::FailedSignIn);
+        if let Some((account, commands)) = removal.and_then(remove_root_credentials) {
+            steps.0.push(NextStep { step: Step::RemoveRootCredentials { account }, commands });
+        }
+    }
+    steps.add(of(Category::Tampering), Step::RestoreWatch);
+    steps.add(all().filter(done).any(undo), Step::UndoCredentials);
+    steps.add(all().filter(done).any(reads_secret), Step::RotateSecrets);
+    steps.add(of(Category::Exposure) || of(Category::Organization), Step::UndoExposure);
+    let others = |action: &Action| !action.record.is_root() && !tried(action);
+    steps.add(!harmless && all().any(others), Step::StopActor);
     let link = gravest.record.region().zip(gravest.record.event_id());
     let link = link.is_some_and(|(region, id)| link::event(region, id).is_some());
-    add(!harmless, Step::Review { link });
-    add(!harmless, Step::Support);
-    steps
+    steps.add(!harmless, Step::Review { link });
+    steps.add(!harmless, Step::Support);
+    steps.0
+}
+
+/// An account and a Region that can stand in a command, in the partition that has what these commands call.
+fn place(action: &Action) -> Option<(&str, &str)> {
+    let account = action.record.account().filter(|account| is_account(account))?;
+    let region = action.record.region().filter(|region| is_region(region))?;
+    let elsewhere = ["us-gov-", "cn-", "us-iso", "eu-iso", "eusc-"].iter().any(|prefix| region.starts_with(prefix));
+    (!elsewhere).then_some((account, region))
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The command that finds who called `AssumeRoot`: it is recorded in the Region that was called.
+fn find_assume_root(actor: &Actor) -> Option<String> {
+    let region = actor.gravest().record.region().filter(|region| is_region(region))?;
+    Some(format!(
+        "aws cloudtrail lookup-events --region {region} --lookup-attributes AttributeKey=EventName,AttributeValue=AssumeRoot"
+    ))
+}
+
+/// The commands that end what `aws login` began. Source: botocore 1.44.8, the model `signin`.
+fn revoke_command_line(actor: &Actor) -> Option<(Clean, Vec<String>)> {
+    let (account, region) = actor.actions.iter().find_map(place)?;
+    let root = format!("--region {region} --principal-arn arn:aws:iam::{account}:root");
+    let commands = vec![
+        format!("aws signin list-sessions {root} --query items[].sessionArn"),
+        format!("aws signin batch-revoke-sessions {root} --session-arns SESSION_ARN"),
+    ];
+    Some((Clean::name(account), commands))
+}
+
+/// The commands by which an organization removes a member account's root credentials.
+///
+/// Source: IAM User Guide, "Perform a privileged task on an AWS Organizations member account": a Regional endpoint, at
+/// most 900 seconds.
+fn remove_root_credentials(action: &Action) -> Option<(Clean, Vec<String>)> {
+    let (account, region) = place(action)?;
+    let commands = vec![
+        format!(
+            "aws sts assume-root --region {region} --target-principal {account} \
+             --task-policy-arn arn=arn:aws:iam::aws:policy/root-task/IAMDeleteRootUserCredentials --duration-seconds 900"
+        ),
+        "aws iam delete-login-profile".to_owned(),
+        "aws iam list-access-keys".to_owned(),
+        DELETE_KEY.to_owned(),
+    ];
+    Some((Clean::name(account), commands))
 }

@@ -81,5 +81,7 @@ fn outcome_word(action: &Action) -> &'static str {
         Outcome::Succeeded => "succeeded",
         Outcome::Denied => "denied",
         Outcome::Failed => "failed",
+        Outcome::Blocked => "blocked",
+        Outcome::NotSaid => "outcome not said",
     }
 }

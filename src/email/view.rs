@@ -9,10 +9,11 @@ use serde::{Serialize, Serializer};
 
 use super::related::History;
 use super::sanitize::mask_access_keys;
-use super::step::{Step, needs_key_deleted, steps};
+use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style, link};
 use crate::alert::{
-    Action, Actor, Alert, Category, Credential, Held, Identity, Severity, Signal, is_own_key, known, signals,
+    Access, Action, Actor, Alert, Category, Held, Identity, OwnCredential, Severity, Signal, known, own_credential,
+    signals,
 };
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
@@ -52,10 +53,7 @@ pub(super) struct View {
     pub accounts: List,
     pub span: Option<Span>,
     #[serde(skip)]
-    pub steps: Vec<Step>,
-    /// The account whose root has a key to delete.
-    #[serde(skip)]
-    pub key_account: Option<Clean>,
+    pub steps: Vec<NextStep>,
     pub function: Clean,
     pub log_group_owner: Clean,
     pub log_group: Clean,
@@ -92,7 +90,10 @@ pub(super) enum Because {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Section {
     pub who: Who,
-    pub credential: Credential,
+    #[serde(rename = "credential")]
+    pub access: Access,
+    /// Who began a central root session, where that is known.
+    pub root_call: Option<RootCall>,
     #[serde(rename = "gravest")]
     pub first: Facts,
     pub signals: Vec<Signal>,
@@ -126,6 +127,37 @@ impl Who {
     }
 }
 
+/// The call of `sts:AssumeRoot` that began a central root session.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RootCall {
+    /// Who called, by ARN where there is one.
+    pub by: Clean,
+    pub source: Option<Clean>,
+    pub time: Option<Moment>,
+    pub region: Option<Clean>,
+    /// The task policy's name: what the session may do.
+    pub task_policy: Option<Clean>,
+    pub account: Option<Clean>,
+    pub event_id: Option<Clean>,
+}
+
+impl RootCall {
+    fn new(record: &Record, style: &Style) -> Self {
+        let by = record.arn().or_else(|| record.text(&["userIdentity", "principalId"])).unwrap_or("?");
+        let policy = record.text(&["requestParameters", "taskPolicyArn", "arn"]);
+        Self {
+            by: Clean::quoted(by, LONG_TEXT),
+            source: record.source_ip().map(Clean::source),
+            time: record.event_time().map(|time| Moment::new(time, style)),
+            region: record.region().map(Clean::name),
+            task_policy: policy.map(|arn| Clean::name(arn.rsplit('/').next().unwrap_or(arn))),
+            account: record.identity_account().map(Clean::name),
+            event_id: record.event_id().map(Clean::name),
+        }
+    }
+}
+
 /// The facts of one action.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -133,9 +165,9 @@ pub(super) struct Facts {
     pub severity: Severity,
     pub because: Option<Because>,
     pub category: Category,
-    /// Root acted on its own access keys.
+    /// Which of root's own credentials it is about.
     #[serde(skip)]
-    pub own_key: bool,
+    pub own: Option<OwnCredential>,
     #[serde(skip)]
     pub words: Option<Words>,
     #[serde(rename = "eventName")]
@@ -152,7 +184,8 @@ pub(super) struct Facts {
     pub agent: Option<Clean>,
     pub account: Option<Clean>,
     pub alias: Option<Clean>,
-    pub credential: Credential,
+    #[serde(rename = "credential")]
+    pub access: Access,
     pub session_created: Option<Moment>,
     #[serde(rename = "accessKey")]
     pub key: Option<Clean>,
@@ -362,10 +395,6 @@ impl View {
             accounts: List::new(accounts.into_iter().map(Clean::name)),
             span: Span::of(all(), style),
             steps: steps(alert),
-            key_account: all()
-                .find(|action| needs_key_deleted(action))
-                .and_then(|action| action.record.account())
-                .map(Clean::name),
             function: Clean::name(&style.function),
             log_group_owner: Clean::name(&alert.origin.owner),
             log_group: Clean::log_name(&alert.origin.log_group),
@@ -422,8 +451,9 @@ impl Section {
         let key = |key: &str| Clean::access_key(key, style.mask_access_keys);
         Self {
             who,
-            credential: actor.credential(),
-            first: Facts::new(actor.gravest(), style),
+            access: actor.access,
+            root_call: actor.root_call.as_ref().map(|record| RootCall::new(record, style)),
+            first: Facts::new(actor.gravest(), actor.access, style),
             signals: signals(actor, &alert.origin, &style.trusted_networks).into_iter().map(clean).collect(),
             sources: List::new(actor.each(Record::source_ip).into_iter().map(Clean::source)),
             regions: List::new(actor.each(Record::region).into_iter().map(Clean::name)),
@@ -495,23 +525,21 @@ fn resources(action: &Action, style: &Style) -> Vec<Resource> {
 }
 
 impl Facts {
-    fn new(action: &Action, style: &Style) -> Self {
+    fn new(action: &Action, access: Access, style: &Style) -> Self {
         let record = &action.record;
         let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
-        // Without a user, these are about root's own password, and the table's words are not.
-        let of_root = record.event_name().is_some_and(|name| name.ends_with("LoginProfile"))
-            && record.text(&["requestParameters", "userName"]).is_none();
         // The event history holds management events only.
         let listed = record.text(&["eventCategory"]) != Some("Data");
         let place = record.region().zip(record.event_id()).filter(|_| listed);
         let no_mfa = action.category == Category::SignIn && record.mfa() != Some(true);
-        let long_lived_key = action.credential() == Credential::LongLivedKey && record.is_root();
+        let long_lived_key = access == Access::LongLivedKey && record.is_root();
+        let sign_in_page = record.is_sign_in_page() && record.access_key_id().is_none();
         Self {
             severity: action.severity,
             because: long_lived_key.then_some(Because::LongLivedKey).or(no_mfa.then_some(Because::NoMfa)),
             category: action.category,
-            own_key: is_own_key(record),
-            words: known.filter(|_| !of_root).map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
+            own: own_credential(record),
+            words: known.map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
             action: record.event_name().map(Clean::name),
             service: record.event_source().map(Clean::service),
             outcome: record.outcome(),
@@ -523,7 +551,7 @@ impl Facts {
             agent: record.user_agent().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
             account: record.account().map(Clean::name),
             alias: record.account_alias().map(|text| Clean::quoted(text, SHORT_TEXT)),
-            credential: action.credential(),
+            access: if sign_in_page { Access::SignIn } else { access },
             session_created: record
                 .session_created()
                 .and_then(|text| text.parse().ok())
@@ -535,6 +563,35 @@ impl Facts {
             command: place.and_then(|(region, id)| link::lookup_command(region, id)),
             resources: resources(action, style),
         }
+    }
+}
+
+impl Facts {
+    /// Whether it is about root's own password, for which the table's words, which are about users, don't do.
+    pub(super) fn own_password(&self) -> bool {
+        let profile = self.action.as_ref().is_some_and(|action| action.as_str().ends_with("LoginProfile"));
+        self.own == Some(OwnCredential::Password) && profile
+    }
+
+    fn own_password_words(&self) -> [&'static str; 3] {
+        match self.action.as_ref().map_or("", Clean::as_str) {
+            "CreateLoginProfile" => ["set", "set", "設定"],
+            "DeleteLoginProfile" => ["removed", "remove", "削除"],
+            "UpdateLoginProfile" => ["changed", "change", "変更"],
+            _ => ["looked up", "look up", "照会"],
+        }
+    }
+
+    pub(super) fn own_password_past(&self) -> &'static str {
+        self.own_password_words()[0]
+    }
+
+    pub(super) fn own_password_base(&self) -> &'static str {
+        self.own_password_words()[1]
+    }
+
+    pub(super) fn own_password_ja(&self) -> &'static str {
+        self.own_password_words()[2]
     }
 }
 

@@ -187,12 +187,14 @@ impl<N: Notify, H: History> Handler<N, H> {
             let lookups_end = started + time_left.saturating_sub(PUBLISHING);
             let mut log_events = batch.log_events.iter();
             let mut seen = HashSet::new();
+            let mut beside = Vec::new();
             while log_events.len() > 0 {
                 let found = {
                     let mailed = &self.memory().mailed;
-                    Found::next(&mut log_events, &self.config.rules, mailed, &mut seen, report)
+                    Found::next(&mut log_events, &self.config.rules, mailed, &mut seen, &mut beside, report)
                 };
-                if let Some(alert) = Alert::new(Origin::from(&batch.data), found.matches, found.unreadable) {
+                let origin = Origin::from(&batch.data);
+                if let Some(alert) = Alert::new(origin, found.matches, found.unreadable, &beside) {
                     self.tell(alert, found.keys, report, lookups_end, last, request_id).await?;
                 }
             }

@@ -38,6 +38,9 @@ pub(super) struct Found {
     pub keys: Vec<Key>,
 }
 
+/// The most records kept that only say where credentials came from.
+const BESIDE_MAX: usize = 1000;
+
 impl Found {
     /// Reads log events and counts them, until there are enough for a mail.
     ///
@@ -47,6 +50,7 @@ impl Found {
         rules: &RuleSet,
         mailed: &Recent<Key>,
         seen: &mut HashSet<Key>,
+        beside: &mut Vec<Record>,
         report: &mut Report,
     ) -> Self {
         let mut found = Self::default();
@@ -58,6 +62,12 @@ impl Found {
             let reading = caught(|| read(event, rules));
             match reading.unwrap_or_else(|fault| Reading::Unreadable(faulty(event, rules, fault.to_string()))) {
                 Reading::Ignored => report.ignored += 1,
+                Reading::Beside(record) => {
+                    report.ignored += 1;
+                    if beside.len() < BESIDE_MAX {
+                        beside.push(record);
+                    }
+                }
                 Reading::Unreadable(unreadable) => {
                     report.unreadable += 1;
                     bytes += FOUND_EACH;
@@ -85,6 +95,8 @@ impl Found {
 pub enum Reading {
     /// No rule matches it.
     Ignored,
+    /// No rule matches it, and yet it says where root's credentials came from: an `AssumeRoot` call.
+    Beside(Record),
     /// A rule matches it.
     Match(Match),
     /// It is no JSON object, though it holds a text that a rule can't match without.
@@ -126,7 +138,10 @@ pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     match Json::parse(&entry.message) {
         Ok(json @ Json::Object(_)) => {
             let rules = rules.matching(&json);
-            if rules.is_empty() {
+            let is_call = || json.get("eventName").is_some_and(|name| *name == Json::String("AssumeRoot".into()));
+            if rules.is_empty() && is_call() {
+                Reading::Beside(Record::new(&entry.message, json))
+            } else if rules.is_empty() {
                 Reading::Ignored
             } else {
                 Reading::Match(Match { record: Record::new(&entry.message, json), rules, received: time })

@@ -51,6 +51,7 @@ impl CloudTrail {
         let (key, value) = match &query.by {
             By::AccessKey(key) => (LookupAttributeKey::AccessKeyId, key.as_str()),
             By::Root => (LookupAttributeKey::Username, "root"),
+            By::AssumeRoot => (LookupAttributeKey::EventName, "AssumeRoot"),
         };
         let attribute = LookupAttribute::builder().attribute_key(key).attribute_value(value).build();
         let request = self

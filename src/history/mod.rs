@@ -23,7 +23,8 @@ pub use cloudtrail::CloudTrail;
 pub use recorded::Recorded;
 
 use crate::alert::{
-    Activity, Actor, Alert, EARLIER_DAYS, Earlier, Gap, Identity, Related, Seen, Why, activity, is_activity,
+    Access, Activity, Actor, Alert, EARLIER_DAYS, Earlier, Gap, Identity, Issued, Related, Seen, Why, activity,
+    is_activity,
 };
 use crate::error::chain;
 use crate::fault::caught_async;
@@ -39,6 +40,11 @@ const BYTES_MAX: usize = 2 << 20;
 
 /// The most actors looked up for one alert, the gravest first.
 const ACTORS_MAX: usize = 5;
+
+/// How many minutes before its first use a central root session can have begun.
+///
+/// Source: STS API Reference, `AssumeRoot`: at most 900 seconds. A minute more, for clocks.
+const ROOT_SESSION_MINUTES: i64 = 16;
 
 /// How far and how long the history is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,8 @@ pub enum By {
     AccessKey(String),
     /// By the user name `root`. An IAM user may be called so too.
     Root,
+    /// By the event name `AssumeRoot`: who began a central root session.
+    AssumeRoot,
 }
 
 /// One request to the event history.
@@ -111,6 +119,7 @@ pub struct Tally {
 /// Which of an actor's questions a look-up answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
+    Call,
     Key(usize),
     Root,
     Before,
@@ -134,11 +143,12 @@ struct Subject {
     to: Timestamp,
 }
 
-/// Looks up what the alert's actors did before it, and says so in each [`Actor::related`]. Never fails, and never takes
-/// longer than until the deadline.
+/// Looks up what the alert's actors did before it, and who began their central root sessions, and says so in each
+/// [`Actor`]. Never fails, and never takes longer than until the deadline.
 pub async fn relate(history: &impl History, alert: &mut Alert, reach: Reach, deadline: Instant) -> Tally {
     let subjects = subjects(alert, reach);
-    let plan = plan(&alert.actors, &subjects);
+    let mut plan = plan(&alert.actors, &subjects);
+    plan.splice(0..0, calls(&alert.actors));
     let look_ups = plan.into_iter().map(|(part, query)| async move {
         let region = query.region.clone();
         // No fault in here may cost the alert.
@@ -146,6 +156,10 @@ pub async fn relate(history: &impl History, alert: &mut Alert, reach: Reach, dea
         ended.unwrap_or_else(|_| Ended { part, region, records: Vec::new(), seen: 0, gaps: vec![Why::Fault] })
     });
     let ended = join_all(look_ups).await;
+    let issued = Issued::of(ended.iter().filter(|ended| ended.part == Part::Call).flat_map(|ended| &ended.records));
+    for actor in alert.actors.iter_mut().filter(|actor| needs_call(actor)) {
+        actor.learn(&issued);
+    }
     let told: BTreeSet<String> = alert
         .actors
         .iter()
@@ -159,6 +173,38 @@ pub async fn relate(history: &impl History, alert: &mut Alert, reach: Reach, dea
     }
     let failed = |ended: &&Ended| ended.gaps.iter().any(Why::is_failure);
     Tally { look_ups: ended.len(), failures: ended.iter().filter(failed).count() }
+}
+
+/// Whether it is worth a look-up who began the session.
+fn needs_call(actor: &Actor) -> bool {
+    let open = matches!(actor.access, Access::CentralRootSession | Access::TemporaryKey { mfa: false });
+    actor.identity == Identity::Root && open && actor.root_call.is_none()
+}
+
+/// The look-ups for the calls that began central root sessions: in this account, which is the organization's where its
+/// trail is, and in the Regions where the call can be recorded.
+fn calls(actors: &[Actor]) -> Vec<(Part, Query)> {
+    let mut queries: Vec<(Part, Query)> = Vec::new();
+    for actor in actors.iter().take(ACTORS_MAX).filter(|actor| needs_call(actor)) {
+        let Some((first, last)) = actor.span() else { continue };
+        let from = earlier(first, SignedDuration::from_mins(ROOT_SESSION_MINUTES));
+        for region in regions(actor) {
+            let query = Query { region, by: By::AssumeRoot, from, to: last, page: None };
+            if !queries.iter().any(|(_, other)| *other == query) {
+                queries.push((Part::Call, query));
+            }
+        }
+    }
+    queries
+}
+
+/// The Regions that can hold what somebody did: theirs, and the one that records what has no Region.
+fn regions(actor: &Actor) -> Vec<String> {
+    let region = actor.first(Record::region).filter(|region| region::is_region(region));
+    let global = region::global(region.unwrap_or_default());
+    let mut regions: Vec<String> = region.into_iter().chain([global]).map(str::to_owned).collect();
+    regions.dedup();
+    regions
 }
 
 /// Who can be looked up. The others are marked with why not.
@@ -176,12 +222,8 @@ fn subjects(alert: &mut Alert, reach: Reach) -> Vec<Subject> {
         }
         let time = |action: &crate::alert::Action| action.record.event_time().or(action.received);
         let Some(to) = actor.actions.iter().filter_map(time).max() else { continue };
-        let region = actor.first(Record::region).filter(|region| region::is_region(region));
-        let global = region::global(region.unwrap_or_default());
-        let mut regions: Vec<String> = region.into_iter().chain([global]).map(str::to_owned).collect();
-        regions.dedup();
         let from = earlier(to, SignedDuration::from_mins(reach.minutes.into()));
-        subjects.push(Subject { index, root: actor.identity == Identity::Root, regions, from, to });
+        subjects.push(Subject { index, root: actor.identity == Identity::Root, regions: regions(actor), from, to });
     }
     subjects
 }

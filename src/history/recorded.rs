@@ -47,6 +47,7 @@ impl History for Recorded {
         let asked = |record: &Record| match &query.by {
             By::AccessKey(key) => record.access_key_id() == Some(key),
             By::Root => record.is_root(),
+            By::AssumeRoot => record.event_name() == Some("AssumeRoot"),
         };
         let found = self.records.range((query.from, 0)..=(query.to, usize::MAX)).rev();
         let mut found = found.filter(|(_, (record, _))| record.region() == Some(&query.region) && asked(record));

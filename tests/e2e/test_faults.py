@@ -78,7 +78,7 @@ FAULTS = [
     Fault("SNS fails (500)", "Lambda will try again", REPLAY, sns=[refusal(500, "InternalError")]),
     Fault("SNS can't be reached", "Lambda will try again", REPLAY, env={"AWS_ENDPOINT_URL_SNS": "nowhere"}),
     Fault("SNS takes the connection and never answers", "timeout", REPLAY, env={"AWS_ENDPOINT_URL_SNS": "silent"}),
-    Fault("SNS takes the mail and the answer is lost", "You may have this mail already", "no: it may come twice, with the same alert id",
+    Fault("SNS takes the mail and the answer is lost", "Possible duplicate", "no: it may come twice, with the same alert id",
           "mail", env={"AWS_ENDPOINT_URL_SNS": "lossy"}),
     Fault("the topic is gone", "there is no such topic", REPLAY, sns=[refusal(404, "NotFound", "Topic does not exist")]),
     Fault("the role may not publish", "the function's role needs sns:Publish on the topic", REPLAY,

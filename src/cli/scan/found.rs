@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use root_usage_alert::alert::{Alert, Credential, Identity, Match, Origin, Severity, Unreadable};
+use root_usage_alert::alert::{Access, Alert, Identity, Match, Origin, Severity, Unreadable};
 use root_usage_alert::batch::Inflated;
 use root_usage_alert::error::chain;
 use root_usage_alert::handler::{Reading, key, read};
@@ -44,7 +44,7 @@ pub struct Found {
     pub outcome: Outcome,
     pub severity: Severity,
     /// How root was used; `None` for others.
-    pub credential: Option<Credential>,
+    pub credential: Option<Access>,
     /// Who it was.
     pub actor: Box<str>,
     pub rules: Vec<Box<str>>,
@@ -132,7 +132,7 @@ impl<'q> File<'q> {
         if !batch.is_control_message() {
             for event in &batch.log_events {
                 match read(event, rules) {
-                    Reading::Ignored => {}
+                    Reading::Ignored | Reading::Beside(_) => {}
                     Reading::Match(matched) => self.keep(matched, Some(&mail)),
                     Reading::Unreadable(unreadable) => told.push(unreadable),
                 }
@@ -158,7 +158,7 @@ impl<'q> File<'q> {
             return;
         }
         let text = |text: Option<&str>| text.map(Into::into);
-        let alone = Alert::new(Origin::default(), vec![matched.clone()], Vec::new());
+        let alone = Alert::new(Origin::default(), vec![matched.clone()], Vec::new(), &[]);
         let Some(actor) = alone.as_ref().and_then(|alert| alert.actors.first()) else { return };
         let account = record.account().unwrap_or_default();
         let mail = mail.cloned().unwrap_or_else(|| {
@@ -166,7 +166,7 @@ impl<'q> File<'q> {
             Mail::Window(window, account.into(), record.region().unwrap_or_default().into())
         });
         let (credential, name) = match &actor.identity {
-            Identity::Root => (Some(actor.credential()), format!("root of {account}")),
+            Identity::Root => (Some(actor.access), format!("root of {account}")),
             Identity::Other { kind, name } => (None, format!("{kind} {name}")),
         };
         self.found.push(Found {

@@ -168,7 +168,7 @@ impl Everything {
         for letter in letters {
             let Some(style) = style else { break };
             let matches = letter.found.iter().filter_map(|index| self.found[*index].matched.take()).collect();
-            if let Some(alert) = Alert::new(letter.origin, matches, letter.unreadable) {
+            if let Some(alert) = Alert::new(letter.origin, matches, letter.unreadable, &[]) {
                 messages.push(Message::new(&alert, style)?);
             }
         }

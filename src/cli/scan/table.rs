@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use indicatif::{DecimalBytes, HumanCount};
 use jiff::Timestamp;
-use root_usage_alert::alert::{Credential, Severity};
+use root_usage_alert::alert::{Access, Severity};
 use root_usage_alert::record::Outcome;
 
 use super::found::Found;
@@ -97,16 +97,21 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Succeeded => "succeeded",
         Outcome::Denied => "denied",
         Outcome::Failed => "failed",
+        Outcome::Blocked => "blocked by policy",
+        Outcome::NotSaid => "not said",
     }
 }
 
-fn by(credential: Credential) -> &'static str {
-    match credential {
-        Credential::SignIn => "root, sign-in page",
-        Credential::ConsoleSession => "root, console session",
-        Credential::LongLivedKey => "root, long-lived access key",
-        Credential::TemporaryKey => "root, temporary access key",
-        Credential::Unknown => "root",
+fn by(access: Access) -> &'static str {
+    match access {
+        Access::SignIn => "root, sign-in page",
+        Access::ConsoleSession { .. } => "root, console session",
+        Access::CommandLineSession => "root, aws login",
+        Access::LongLivedKey => "root, long-lived access key",
+        Access::CentralRootSession => "root, central root session",
+        Access::SessionToken { .. } => "root, GetSessionToken",
+        Access::TemporaryKey { .. } => "root, temporary key",
+        Access::NotSaid => "root",
     }
 }
 
