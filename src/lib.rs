@@ -7,7 +7,7 @@
 //!                                                   Report ◀──handler── Receipt ◀──notify── Message ◀──email──┘
 //! ```
 //!
-//! One direction, no way back. [`batch`], [`json`], [`record`], [`pattern`], [`region`], [`severity`],
+//! One direction, no way back. [`batch`], [`json`], [`record`], [`detail`], [`pattern`], [`region`], [`severity`],
 //! [`rule`], [`alert`], [`email`], [`error`] and [`report`] are pure: no I/O, no clock, no environment. [`history`] and
 //! [`notify`] do I/O. [`handler`] puts the pipeline together and is the only module that knows them all.
 //!
@@ -18,6 +18,7 @@
 pub mod alert;
 pub mod batch;
 pub mod config;
+pub mod detail;
 pub mod email;
 pub mod error;
 pub mod fault;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::detail::{Detail, details};
 use crate::json::Json;
 
 /// How many names a path may have; `userIdentity.sessionContext.attributes.creationDate` is the longest that is asked for.
@@ -15,12 +16,13 @@ const PATH_MAX: usize = 4;
 /// Where a record names an account.
 const ACCOUNT_PATHS: [&[&str]; 2] = [&["recipientAccountId"], &["userIdentity", "accountId"]];
 
-/// One CloudTrail record: what of it has a name of at most four parts. Arrays, which can be long and which nothing here
-/// reads, are not kept.
+/// One CloudTrail record: what of it has a name of at most four parts, and its [details](Detail). Arrays, which can be
+/// long, are not kept: what the details need of them is read before.
 #[derive(Debug, Clone)]
 pub struct Record {
     json: Json<'static>,
     hash: [u8; 32],
+    details: Box<[Detail]>,
     // Asked for most often by far, of records that are no longer near in memory.
     root: bool,
     outcome: Outcome,
@@ -30,6 +32,13 @@ impl Record {
     /// A record from the message it was read from and that message's JSON.
     #[must_use]
     pub fn new(message: &str, json: Json<'_>) -> Self {
+        let details = {
+            let text = |name: &str| match json.get(name) {
+                Some(Json::String(text)) => text.trim_ascii(),
+                _ => "",
+            };
+            details(text("eventSource").split('.').next().unwrap_or_default(), text("eventName"), &json).into()
+        };
         let mut json = json.pruned(PATH_MAX).into_owned();
         for path in ACCOUNT_PATHS {
             if let Some(account) = json.get_mut(path) {
@@ -37,7 +46,7 @@ impl Record {
             }
         }
         let hash = Sha256::digest(message.as_bytes()).into();
-        let mut record = Self { json, hash, root: false, outcome: Outcome::Succeeded };
+        let mut record = Self { json, hash, details, root: false, outcome: Outcome::Succeeded };
         record.root = record.identity_type() == Some("Root");
         record.outcome = record.find_outcome();
         record
@@ -46,7 +55,13 @@ impl Record {
     /// About how many bytes of memory it takes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.json.memory() + size_of_val(&self.hash)
+        self.json.memory() + size_of_val(&self.hash) + self.details.iter().map(Detail::memory).sum::<usize>()
+    }
+
+    /// What the action made, opened or let in, as far as the record says.
+    #[must_use]
+    pub fn details(&self) -> &[Detail] {
+        &self.details
     }
 
     /// SHA-256 of the message: equal for a repeated record, different for a corrected one.
