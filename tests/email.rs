@@ -12,7 +12,7 @@ use root_usage_alert::rule::Rule;
 use serde_json::{Value, json};
 
 /// What the lines of a mail begin with. A line that begins otherwise is not ours.
-const OURS: [&str; 35] = [
+const OURS: [&str; 36] = [
     "Rule ",
     "Somebody tried to sign in to the console as ",
     "CRITICAL, because ",
@@ -48,6 +48,8 @@ const OURS: [&str; 35] = [
     "   Regions: ",
     "   Access keys: ",
     "aws cloudtrail ",
+    // What was made, under the action.
+    "             ",
 ];
 
 /// A text as somebody would write it who wants to forge the mail, or any text at all.
@@ -113,8 +115,12 @@ fn record() -> impl Strategy<Value = Value> {
         ("signin.amazonaws.com", "ConsoleLogin"),
         ("cloudtrail.amazonaws.com", "StopLogging"),
         ("s3.amazonaws.com", "PutBucketPolicy"),
+        ("iam.amazonaws.com", "CreateRole"),
+        ("ec2.amazonaws.com", "RunInstances"),
+        ("ec2.amazonaws.com", "AuthorizeSecurityGroupIngress"),
+        ("new.amazonaws.com", "CreateThing"),
     ]);
-    let fields = prop::collection::vec(prop::option::weighted(0.8, hostile()), 19);
+    let fields = prop::collection::vec(prop::option::weighted(0.8, hostile()), 29);
     (actions, fields, any::<[bool; 4]>()).prop_map(|((source, name), fields, [known, id, region, root])| {
         let mut fields = fields.into_iter().flatten();
         let mut field = || fields.next();
@@ -125,8 +131,13 @@ fn record() -> impl Strategy<Value = Value> {
             },
             "eventTime": field(), "eventSource": field(), "eventName": field(), "awsRegion": field(), "sourceIPAddress": field(),
             "userAgent": field(), "errorCode": field(), "errorMessage": field(), "eventID": field(), "recipientAccountId": field(),
-            "requestParameters": { "userName": field(), "name": field(), "bucketName": field() },
-            "addendum": { "reason": field() }, "responseElements": { "ConsoleLogin": field() }, "readOnly": known,
+            "requestParameters": {
+                "userName": field(), "name": field(), "bucketName": field(), "groupId": field(), "instanceType": field(),
+                "policy": { "Statement": { "Effect": "Allow", "Principal": { "AWS": field(), "Service": field(), "Federated": field() } } },
+                "ipProtocol": field(), "fromPort": "22", "cidrIp": field(),
+            },
+            "addendum": { "reason": field() }, "readOnly": known,
+            "responseElements": { "ConsoleLogin": field(), "accessKey": { "accessKeyId": field() }, "thingId": field() },
         });
         if known {
             record["eventSource"] = source.into();

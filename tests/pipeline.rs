@@ -248,6 +248,16 @@ async fn keys_are_masked_unless_the_operator_wants_them() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_created_is_whole_in_mail_and_document_only() {
+    let (created, used) = ("AKIAI44QH8DHBEXAMPLE", "ASIAI44QH8DHBEXAMPLE");
+    let (_, mails) = handle(&handler(&[]), &event("create-access-key")).await;
+    for text in [&mails[0].text, &mails[0].document] {
+        assert!(text.contains(created) && !text.contains(used), "{text}");
+    }
+    assert!(!mails[0].sms.contains("AKIA"), "{}", mails[0].sms);
+}
+
+#[tokio::test]
 async fn an_alert_has_the_same_id_whatever_the_order() {
     let (name, event, _) = events().into_iter().find(|(name, ..)| name == "several-actors").unwrap();
     let (first, _) = handle(&handler(&[]), &event).await;

@@ -1,5 +1,6 @@
 //! An [`Alert`] as the message that a person reads.
 
+mod detail;
 mod link;
 mod notice;
 mod related;
@@ -47,7 +48,8 @@ pub struct Style {
     pub language: Language,
     /// A time zone whose time is shown beside UTC.
     pub time_zone: Option<TimeZone>,
-    /// Show only the last four characters of access key ids.
+    /// Show only the last four characters of access key ids that were used. One that was created is whole in mail and
+    /// document, since deleting it needs it.
     pub mask_access_keys: bool,
     /// Networks that the mail names as known.
     pub trusted_networks: Vec<TrustedNetwork>,

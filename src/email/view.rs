@@ -7,6 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::detail::Details;
 use super::related::History;
 use super::sanitize::mask_access_keys;
 use super::step::{NextStep, steps};
@@ -194,6 +195,7 @@ pub(super) struct Facts {
     pub link: Option<String>,
     pub command: Option<String>,
     pub resources: Vec<Resource>,
+    pub details: Details,
 }
 
 /// An action in words.
@@ -230,6 +232,7 @@ pub(super) struct Line {
     pub error_code: Option<Clean>,
     pub region: Option<Clean>,
     pub resources: Vec<Resource>,
+    pub details: Details,
     #[serde(flatten)]
     pub fold: Fold,
 }
@@ -505,6 +508,7 @@ fn same(a: &Action, b: &Action, style: &Style) -> bool {
         && a.record.region() == b.record.region()
         && a.record.error_code() == b.record.error_code()
         && resources(a, style) == resources(b, style)
+        && a.record.details() == b.record.details()
 }
 
 /// A text that is not ours, without its access keys where they are masked.
@@ -522,6 +526,15 @@ fn resources(action: &Action, style: &Style) -> Vec<Resource> {
         Some(Resource { name, value: Clean::quoted(&masked(value, style), SHORT_TEXT) })
     };
     names.iter().filter_map(value).collect()
+}
+
+/// What the action made or opened, without what its resources say already.
+fn details(action: &Action, style: &Style) -> Details {
+    let record = &action.record;
+    let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
+    let names = known.map(|known| known.names.as_slice()).unwrap_or_default();
+    let shown: Vec<&str> = names.iter().filter_map(|name| record.text(&["requestParameters", name])).collect();
+    Details::new(record.details(), &shown, style)
 }
 
 impl Facts {
@@ -562,6 +575,7 @@ impl Facts {
             link: place.and_then(|(region, id)| link::event(region, id)),
             command: place.and_then(|(region, id)| link::lookup_command(region, id)),
             resources: resources(action, style),
+            details: details(action, style),
         }
     }
 }
@@ -606,6 +620,7 @@ impl Line {
             error_code: record.error_code().map(Clean::code),
             region: record.region().map(Clean::name),
             resources: resources(group[0], style),
+            details: details(group[0], style),
             fold: Fold::new(group, style, budget),
         }
     }
