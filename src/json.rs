@@ -5,18 +5,17 @@
 //! keys can come from whoever made the API call. This tree has no such keys.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::mem;
 
+use memchr::memchr2;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 /// The most levels of objects and arrays that are read, the outermost included.
 ///
-/// Real CloudTrail records have fewer than 20. It bounds the stack, and the time too: a level is scanned once for
-/// each level around it.
+/// Real CloudTrail records have fewer than 20. It bounds the stack.
 pub const MAX_DEPTH: usize = 128;
 
 /// A JSON value that borrows from the text it was read from.
@@ -54,33 +53,13 @@ pub enum JsonError {
     TooDeep,
 }
 
-// Two small types so that serde borrows: a bare `Cow` in a map or sequence is always copied.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The fields of an object, unread, as they come.
-struct RawFields<'a>(Vec<(Key<'a>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for RawFields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = RawFields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(RawFields(fields))
-            }
-        }
-        deserializer.deserialize_map(Each)
-    }
+/// Where the reading of a text has got to.
+///
+/// Every byte is read once, whatever the nesting: serde_json's own raw values are scanned once for each level around
+/// them. Strings and numbers are left to serde_json.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
 }
 
 impl<'a> Fields<'a> {
@@ -113,6 +92,122 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl<'a> Reader<'a> {
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        self.at += blank;
+        rest.get(blank).copied()
+    }
+
+    /// Whether the next byte that is no white space is this one, which is then behind.
+    fn takes(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// What is wrong here, as serde_json says it of the whole text.
+    fn syntax(&self) -> JsonError {
+        match serde_json::from_str::<IgnoredAny>(self.text) {
+            Err(error) => JsonError::Syntax(error),
+            Ok(_) => JsonError::Syntax(serde_json::Error::custom(format!("unexpected text at byte {}", self.at))),
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        match self.peek() {
+            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(JsonError::TooDeep),
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'"') => self.string().map(Json::String),
+            Some(b't') => self.word("true", Json::Bool(true)),
+            Some(b'f') => self.word("false", Json::Bool(false)),
+            Some(b'n') => self.word("null", Json::Null),
+            Some(_) => self.number(),
+            None => Err(self.syntax()),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        let mut fields = Vec::new();
+        self.at += 1;
+        if self.takes(b'}') {
+            return Ok(Json::Object(Fields::default()));
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.syntax());
+            }
+            let key = self.string()?;
+            if !self.takes(b':') {
+                return Err(self.syntax());
+            }
+            fields.push((key, self.value(depth + 1)?));
+            match (self.takes(b','), self.takes(b'}')) {
+                (true, false) => {}
+                (false, true) => return Ok(Json::Object(Fields::new(fields))),
+                _ => return Err(self.syntax()),
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        let mut items = Vec::new();
+        self.at += 1;
+        if self.takes(b']') {
+            return Ok(Json::Array(items));
+        }
+        loop {
+            items.push(self.value(depth + 1)?);
+            match (self.takes(b','), self.takes(b']')) {
+                (true, false) => {}
+                (false, true) => return Ok(Json::Array(items)),
+                _ => return Err(self.syntax()),
+            }
+        }
+    }
+
+    /// The string that begins here.
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+        // So that serde borrows: a bare `Cow` is always copied.
+        #[derive(Deserialize)]
+        struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+        let start = self.at;
+        let mut end = start + 1;
+        loop {
+            match memchr2(b'"', b'\\', &self.text.as_bytes()[end..]) {
+                Some(found) if self.text.as_bytes()[end + found] == b'"' => {
+                    self.at = end + found + 1;
+                    let text: Result<Text<'a>, _> = serde_json::from_str(&self.text[start..self.at]);
+                    return text.map(|text| text.0).map_err(JsonError::Syntax);
+                }
+                // What is escaped is no end of the string.
+                Some(found) if end + found + 2 <= self.text.len() => end += found + 2,
+                _ => return Err(self.syntax()),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str, json: Json<'a>) -> Result<Json<'a>, JsonError> {
+        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.syntax());
+        }
+        self.at += word.len();
+        Ok(json)
+    }
+
+    fn number(&mut self) -> Result<Json<'a>, JsonError> {
+        let rest = &self.text[self.at..];
+        let length = rest.bytes().take_while(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte)).count();
+        let text = &rest[..length];
+        serde_json::from_str::<&RawValue>(text).map_err(|_| self.syntax())?;
+        self.at += length;
+        Ok(Json::Number(Cow::Borrowed(text)))
+    }
+}
+
 impl<'a> Json<'a> {
     /// Reads one JSON value, with nothing but white space around it.
     ///
@@ -120,29 +215,12 @@ impl<'a> Json<'a> {
     ///
     /// [`JsonError::Syntax`] if the text is not one JSON value, [`JsonError::TooDeep`] past [`MAX_DEPTH`] levels.
     pub fn parse(text: &'a str) -> Result<Self, JsonError> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(JsonError::Syntax)?;
-        Self::read(raw.get(), 0)
-    }
-
-    fn read(text: &'a str, depth: usize) -> Result<Self, JsonError> {
-        Ok(match text.as_bytes().first() {
-            Some(b'{' | b'[') if depth == MAX_DEPTH => return Err(JsonError::TooDeep),
-            Some(b'{') => {
-                let fields: RawFields<'a> = serde_json::from_str(text).map_err(JsonError::Syntax)?;
-                let fields = fields.0.into_iter().map(|(key, raw)| Ok((key.0, Self::read(raw.get(), depth + 1)?)));
-                Self::Object(Fields::new(fields.collect::<Result<_, _>>()?))
-            }
-            Some(b'[') => {
-                let items: Vec<&'a RawValue> = serde_json::from_str(text).map_err(JsonError::Syntax)?;
-                let items = items.into_iter().map(|raw| Self::read(raw.get(), depth + 1));
-                Self::Array(items.collect::<Result<_, _>>()?)
-            }
-            Some(b'"') => Self::String(serde_json::from_str::<Key<'a>>(text).map_err(JsonError::Syntax)?.0),
-            Some(b't') => Self::Bool(true),
-            Some(b'f') => Self::Bool(false),
-            Some(b'n') => Self::Null,
-            _ => Self::Number(Cow::Borrowed(text)),
-        })
+        let mut reader = Reader { text, at: 0 };
+        let json = reader.value(0)?;
+        match reader.peek() {
+            None => Ok(json),
+            Some(_) => Err(reader.syntax()),
+        }
     }
 
     /// The value under `key`, if this is an object that has it.
@@ -275,8 +353,105 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in ["", "{", "nul", "{} x", "01", "[1,]", "\"\u{1}\""] {
+        for text in [
+            "",
+            "{",
+            "nul",
+            "{} x",
+            "01",
+            "[1,]",
+            "\"\u{1}\"",
+            "[,1]",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{1:2}",
+            "{\"a\":1 \"b\":2}",
+            "[1,,2]",
+            "{\"a\":1,}",
+            "[1}",
+            "{\"a\":1]",
+            "\"",
+            "\"\\",
+            "\"\\\"",
+            "\"é",
+            "1e",
+            "-",
+            ".5",
+            "+1",
+            "truex",
+            "[true false]",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\u{a0}1",
+            "é",
+            "[",
+            "[1",
+            "{\"a",
+            "{\"a\":",
+            "1 2",
+            "}",
+            "]",
+            ",",
+        ] {
             assert!(matches!(Json::parse(text), Err(JsonError::Syntax(_))), "{text:?}");
         }
+    }
+
+    #[test]
+    fn it_reads_what_serde_json_reads() {
+        use proptest::prelude::*;
+        fn same(json: &Json<'_>, value: &serde_json::Value) -> bool {
+            use serde_json::Value;
+            match (json, value) {
+                (Json::Null, Value::Null) => true,
+                (Json::Bool(one), Value::Bool(other)) => one == other,
+                (Json::Number(one), Value::Number(other)) => one.parse::<f64>().ok() == other.as_f64(),
+                (Json::String(one), Value::String(other)) => one == other,
+                (Json::Array(one), Value::Array(other)) => {
+                    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+                }
+                (Json::Object(one), Value::Object(other)) => {
+                    one.0.len() == other.len()
+                        && other.iter().all(|(key, value)| one.get(key).is_some_and(|one| same(one, value)))
+                }
+                _ => false,
+            }
+        }
+        let pieces = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"b\\n\\u0041\\\\\"",
+            "\"\\",
+            "\"",
+            "1",
+            "-0",
+            "1.5e3",
+            "01",
+            "true",
+            "null",
+            "fal",
+            " ",
+            "\n",
+            "é",
+            "\"é\":",
+            "{\"a\":1}",
+            "[1,2]",
+            "{\"a\":[{\"b\":null}]}",
+        ]);
+        proptest!(ProptestConfig::with_cases(20_000), |(pieces in prop::collection::vec(pieces, 0..12))| {
+            let text = pieces.concat();
+            match (Json::parse(&text), serde_json::from_str::<serde_json::Value>(&text)) {
+                (Ok(json), Ok(value)) => prop_assert!(same(&json, &value), "{text}"),
+                (Err(JsonError::Syntax(_)), Err(_)) => {}
+                (one, other) => prop_assert!(false, "{text}: {one:?} {other:?}"),
+            }
+        });
     }
 }

@@ -346,7 +346,7 @@ fn pad_account(json: &mut Json<'static>) {
 ///
 /// Sources: CloudTrail User Guide, "CloudTrail record contents" (`errorCode` is there if the request returned an error),
 /// "AWS Management Console sign-in events".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was done.

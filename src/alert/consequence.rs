@@ -13,7 +13,7 @@ use crate::severity::Severity;
 const ACTIONS: &str = include_str!("../../templates/actions.tsv");
 
 /// What kind of consequence an action has, the gravest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Category {
     /// Who can get in: access keys, passwords, MFA, users, roles, trust, and secrets that were read.

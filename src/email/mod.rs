@@ -1,6 +1,7 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod detail;
+mod lines;
 mod link;
 mod notice;
 mod related;
@@ -85,18 +86,22 @@ pub enum EmailError {
 struct Budget {
     /// Actors with a section of their own.
     actors: usize,
+    /// Actors with a line of their own after those.
+    other_actors: usize,
     /// Lines in each section.
     lines: usize,
+    /// Kinds of actions that are named where they have no line.
+    kinds: usize,
     /// Event ids in each list of the JSON document.
     event_ids: usize,
 }
 
 /// From generous to terse. The last one fits whatever the records hold.
 const BUDGETS: [Budget; 4] = [
-    Budget { actors: 20, lines: 40, event_ids: 1000 },
-    Budget { actors: 20, lines: 20, event_ids: 100 },
-    Budget { actors: 5, lines: 10, event_ids: 20 },
-    Budget { actors: 1, lines: 3, event_ids: 3 },
+    Budget { actors: 20, other_actors: 200, lines: 40, kinds: 300, event_ids: 1000 },
+    Budget { actors: 20, other_actors: 200, lines: 20, kinds: 300, event_ids: 100 },
+    Budget { actors: 5, other_actors: 100, lines: 10, kinds: 100, event_ids: 20 },
+    Budget { actors: 1, other_actors: 50, lines: 3, kinds: 50, event_ids: 3 },
 ];
 
 impl Message {

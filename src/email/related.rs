@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::view::{Fold, LIST_MAX};
-use super::view::{Line, List, Moment, Reads, by_count, fold_lines};
+use super::lines::{LeftOut, Line, Reads, by_count, fold_lines};
+use super::view::{LIST_MAX, List, Moment};
 use super::{Budget, Clean, Style};
 use crate::alert::{Action, Activity, Actor, Category, Earlier, Related, Why};
 use crate::record::{Outcome, Record};
@@ -36,7 +36,7 @@ pub(super) struct Past {
     #[serde(rename = "actions")]
     pub lines: Vec<Line>,
     #[serde(rename = "actionsLeftOut")]
-    pub lines_left_out: Option<Fold>,
+    pub lines_left_out: Option<LeftOut>,
     pub reads: Option<Reads>,
     /// Source addresses that the alert does not name.
     pub other_sources: List,

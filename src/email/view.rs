@@ -1,15 +1,14 @@
 //! What the templates and the JSON document see: every text from a record is already [`Clean`], every list already of
 //! its final length.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::detail::Details;
+use super::lines::{LeftOut, Line, Reads, Resource, details, fold_lines, masked, resources};
 use super::related::History;
-use super::sanitize::mask_access_keys;
 use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style, link};
 use crate::alert::{
@@ -20,10 +19,10 @@ use crate::record::{Outcome, Record};
 use crate::rule::Rule;
 
 /// The most characters shown of a user agent or an error message.
-const LONG_TEXT: usize = 160;
+pub(super) const LONG_TEXT: usize = 160;
 
 /// The most characters shown of a name.
-const SHORT_TEXT: usize = 80;
+pub(super) const SHORT_TEXT: usize = 80;
 
 /// The most addresses, keys, … listed in one line.
 pub(super) const LIST_MAX: usize = 6;
@@ -47,8 +46,12 @@ pub(super) struct View {
     pub possible_rules: List,
     pub matched: usize,
     pub actors: Vec<Section>,
+    /// Those without a section of their own, a line each.
+    pub other_actors: Vec<OtherActor>,
     pub actors_left_out: usize,
     pub actions_left_out: usize,
+    /// What the actors did who are left out.
+    pub other_actions: Option<LeftOut>,
     pub unreadable: Vec<UnreadableLine>,
     pub unreadable_count: usize,
     pub accounts: List,
@@ -108,9 +111,39 @@ pub(super) struct Section {
     #[serde(rename = "actions")]
     pub lines: Vec<Line>,
     #[serde(rename = "actionsLeftOut")]
-    pub lines_left_out: Option<Fold>,
+    pub lines_left_out: Option<LeftOut>,
     pub reads: Option<Reads>,
     pub history: Option<History>,
+}
+
+/// An actor without a section: who, where, how much, and the worst of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OtherActor {
+    pub who: Who,
+    pub account: Option<Clean>,
+    #[serde(rename = "actionCount")]
+    pub actions: usize,
+    pub service: Option<Clean>,
+    #[serde(rename = "eventName")]
+    pub action: Option<Clean>,
+    pub outcome: Outcome,
+    pub severity: Severity,
+}
+
+impl OtherActor {
+    fn new(actor: &Actor) -> Self {
+        let worst = actor.gravest();
+        Self {
+            who: Who::new(&actor.identity),
+            account: worst.record.account().map(Clean::name),
+            actions: actor.actions.len(),
+            service: worst.record.service().map(Clean::name),
+            action: worst.record.event_name().map(Clean::name),
+            outcome: worst.record.outcome(),
+            severity: worst.severity,
+        }
+    }
 }
 
 /// Who acted.
@@ -122,6 +155,17 @@ pub(super) enum Who {
 }
 
 impl Who {
+    fn new(identity: &Identity) -> Self {
+        match identity {
+            Identity::Root => Self::Root,
+            Identity::Other { kind, name } => {
+                // As in the subject: a record without a type still begins the line with something.
+                let kind = if kind.is_empty() { "?" } else { kind };
+                Self::Other { kind: Clean::name(kind), name: Clean::quoted(name, LONG_TEXT) }
+            }
+        }
+    }
+
     /// Whether this is root, of whom some signals say more.
     pub(super) fn is_root(&self) -> bool {
         matches!(self, Self::Root)
@@ -213,30 +257,6 @@ impl Words {
     }
 }
 
-/// A request parameter that identifies what was acted on.
-#[derive(PartialEq, Eq, Serialize)]
-pub(super) struct Resource {
-    pub name: &'static str,
-    pub value: Clean,
-}
-
-/// One or more equal actions.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Line {
-    #[serde(rename = "eventName")]
-    pub action: Option<Clean>,
-    pub service: Option<Clean>,
-    pub category: Category,
-    pub outcome: Outcome,
-    pub error_code: Option<Clean>,
-    pub region: Option<Clean>,
-    pub resources: Vec<Resource>,
-    pub details: Details,
-    #[serde(flatten)]
-    pub fold: Fold,
-}
-
 /// A moment, with the operator's local time where one is set.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Moment {
@@ -249,26 +269,6 @@ pub(super) struct Moment {
 pub(super) struct Span {
     pub from: Moment,
     pub to: Moment,
-}
-
-/// Actions that were counted together.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Fold {
-    pub count: usize,
-    pub span: Option<Span>,
-    pub event_ids: Vec<Clean>,
-    pub event_ids_left_out: usize,
-}
-
-/// Read-only calls, by service.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Reads {
-    #[serde(flatten)]
-    pub fold: Fold,
-    pub by_service: Vec<(Clean, usize)>,
-    pub not_succeeded: usize,
 }
 
 /// A log event that could not be read.
@@ -346,30 +346,21 @@ impl Serialize for Moment {
 }
 
 impl Span {
-    fn of<'a>(actions: impl Iterator<Item = &'a Action>, style: &Style) -> Option<Self> {
-        let times: Vec<Timestamp> = actions.filter_map(|action| action.record.event_time()).collect();
-        let (from, to) = times.iter().min().zip(times.iter().max())?;
-        let (from, to) = (*from, *to);
+    pub(super) fn of<'a>(actions: impl Iterator<Item = &'a Action>, style: &Style) -> Option<Self> {
+        let both = |span: Option<(Timestamp, Timestamp)>, time: Timestamp| match span {
+            Some((from, to)) => Some((from.min(time), to.max(time))),
+            None => Some((time, time)),
+        };
+        let (from, to) = actions.filter_map(|action| action.record.event_time()).fold(None, both)?;
         Some(Self { from: Moment::new(from, style), to: Moment::new(to, style) })
-    }
-}
-
-impl Fold {
-    fn new(actions: &[&Action], style: &Style, budget: &Budget) -> Self {
-        let ids = || actions.iter().filter_map(|action| action.record.event_id());
-        Self {
-            count: actions.len(),
-            span: Span::of(actions.iter().copied(), style),
-            event_ids: ids().take(budget.event_ids).map(Clean::name).collect(),
-            event_ids_left_out: ids().count().saturating_sub(budget.event_ids),
-        }
     }
 }
 
 impl View {
     /// The view of an alert within a budget.
     pub(super) fn new(alert: &Alert, style: &Style, budget: &Budget, subject: &str) -> Self {
-        let left_out = alert.actors.get(budget.actors..).unwrap_or_default();
+        let others = alert.actors.get(budget.actors..).unwrap_or_default();
+        let (others, left_out) = others.split_at(budget.other_actors.min(others.len()));
         let region = alert.actors.first().and_then(|actor| actor.gravest().record.region());
         let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
         let accounts: std::collections::BTreeSet<&str> = all().filter_map(|action| action.record.account()).collect();
@@ -391,8 +382,10 @@ impl View {
             possible_rules: List::new(alert.possible_rules().into_values().map(rule_name)),
             matched: alert.matched(),
             actors: alert.actors.iter().take(budget.actors).map(section).collect(),
+            other_actors: others.iter().map(OtherActor::new).collect(),
             actors_left_out: left_out.len(),
             actions_left_out: left_out.iter().map(|actor| actor.actions.len()).sum(),
+            other_actions: LeftOut::new(left_out.iter().flat_map(|actor| &actor.actions), style, budget),
             unreadable: unreadable.collect(),
             unreadable_count: alert.unreadable.len(),
             accounts: List::new(accounts.into_iter().map(Clean::name)),
@@ -440,20 +433,12 @@ fn clean(signal: Signal) -> Signal {
 
 impl Section {
     fn new(actor: &Actor, alert: &Alert, style: &Style, budget: &Budget) -> Self {
-        let who = match &actor.identity {
-            Identity::Root => Who::Root,
-            Identity::Other { kind, name } => {
-                // As in the subject: a record without a type still begins the line with something.
-                let kind = if kind.is_empty() { "?" } else { kind };
-                Who::Other { kind: Clean::name(kind), name: Clean::quoted(name, LONG_TEXT) }
-            }
-        };
         let (reads, serious): (Vec<&Action>, Vec<&Action>) =
             actor.actions.iter().partition(|action| action.category == Category::Read);
         let (lines, lines_left_out) = fold_lines(&serious, style, budget);
         let key = |key: &str| Clean::access_key(key, style.mask_access_keys);
         Self {
-            who,
+            who: Who::new(&actor.identity),
             access: actor.access,
             root_call: actor.root_call.as_ref().map(|record| RootCall::new(record, style)),
             first: Facts::new(actor.gravest(), actor.access, style),
@@ -469,72 +454,6 @@ impl Section {
             history: actor.related.as_ref().map(|related| History::new(related, actor, style, budget)),
         }
     }
-}
-
-/// Actions, the gravest first, as lines in order of time: equal ones as one line, and what is left out counted.
-pub(super) fn fold_lines(actions: &[&Action], style: &Style, budget: &Budget) -> (Vec<Line>, Option<Fold>) {
-    let mut groups: Vec<Vec<&Action>> = Vec::new();
-    for action in actions {
-        match groups.iter_mut().find(|group| same(group[0], action, style)) {
-            Some(group) => group.push(action),
-            None => groups.push(vec![action]),
-        }
-    }
-    let rest: Vec<&Action> = groups.get(budget.lines..).unwrap_or_default().concat();
-    groups.truncate(budget.lines);
-    groups.sort_by_key(|group| group.iter().filter_map(|action| action.record.event_time()).min());
-    let lines = groups.iter().map(|group| Line::new(group, style, budget)).collect();
-    (lines, (!rest.is_empty()).then(|| Fold::new(&rest, style, budget)))
-}
-
-/// How many actions there are of each service, the most first.
-pub(super) fn by_count<'a>(actions: impl Iterator<Item = &'a Action>, budget: &Budget) -> Vec<(Clean, usize)> {
-    let mut by_service: BTreeMap<Clean, usize> = BTreeMap::new();
-    for action in actions {
-        *by_service.entry(Clean::name(action.record.service().unwrap_or("?"))).or_default() += 1;
-    }
-    let mut by_service: Vec<_> = by_service.into_iter().collect();
-    by_service.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    by_service.truncate(budget.lines.max(LIST_MAX));
-    by_service
-}
-
-/// Whether two actions read the same in the mail, but for their time.
-fn same(a: &Action, b: &Action, style: &Style) -> bool {
-    a.category == b.category
-        && a.record.outcome() == b.record.outcome()
-        && a.record.event_name() == b.record.event_name()
-        && a.record.event_source() == b.record.event_source()
-        && a.record.region() == b.record.region()
-        && a.record.error_code() == b.record.error_code()
-        && resources(a, style) == resources(b, style)
-        && a.record.details() == b.record.details()
-}
-
-/// A text that is not ours, without its access keys where they are masked.
-fn masked(text: &str, style: &Style) -> String {
-    if style.mask_access_keys { mask_access_keys(text) } else { text.to_owned() }
-}
-
-/// The request parameters that identify what was acted on, as far as the table of actions allows them to be shown.
-fn resources(action: &Action, style: &Style) -> Vec<Resource> {
-    let record = &action.record;
-    let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
-    let names = known.map(|known| known.names.as_slice()).unwrap_or_default();
-    let value = |name: &&'static str| {
-        let value = record.text(&["requestParameters", name])?;
-        Some(Resource { name, value: Clean::quoted(&masked(value, style), SHORT_TEXT) })
-    };
-    names.iter().filter_map(value).collect()
-}
-
-/// What the action made or opened, without what its resources say already.
-fn details(action: &Action, style: &Style) -> Details {
-    let record = &action.record;
-    let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
-    let names = known.map(|known| known.names.as_slice()).unwrap_or_default();
-    let shown: Vec<&str> = names.iter().filter_map(|name| record.text(&["requestParameters", name])).collect();
-    Details::new(record.details(), &shown, style)
 }
 
 impl Facts {
@@ -606,30 +525,5 @@ impl Facts {
 
     pub(super) fn own_password_ja(&self) -> &'static str {
         self.own_password_words()[2]
-    }
-}
-
-impl Line {
-    fn new(group: &[&Action], style: &Style, budget: &Budget) -> Self {
-        let record = &group[0].record;
-        Self {
-            action: record.event_name().map(Clean::name),
-            service: record.service().map(Clean::name),
-            category: group[0].category,
-            outcome: record.outcome(),
-            error_code: record.error_code().map(Clean::code),
-            region: record.region().map(Clean::name),
-            resources: resources(group[0], style),
-            details: details(group[0], style),
-            fold: Fold::new(group, style, budget),
-        }
-    }
-}
-
-impl Reads {
-    pub(super) fn new(reads: &[&Action], style: &Style, budget: &Budget) -> Option<Self> {
-        let by_service = by_count(reads.iter().copied(), budget);
-        let not_succeeded = reads.iter().filter(|action| action.record.outcome() != Outcome::Succeeded).count();
-        (!reads.is_empty()).then(|| Self { fold: Fold::new(reads, style, budget), by_service, not_succeeded })
     }
 }
