@@ -193,7 +193,7 @@ pub(super) fn resources(action: &Action, style: &Style) -> Vec<Resource> {
 pub(super) fn details(action: &Action, style: &Style) -> Details {
     let record = &action.record;
     let shown: Vec<&str> = names(record).iter().filter_map(|name| record.text(&["requestParameters", name])).collect();
-    Details::new(record.details(), &shown, style)
+    Details::new(record.details(), &shown, record.outcome() == Outcome::Succeeded, style)
 }
 
 impl Fold {

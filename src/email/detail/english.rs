@@ -17,7 +17,8 @@ pub(super) fn words(detail: &Detail<Safe>) -> String {
             let one_value = values.len() + left_out == 1;
             let texts = texts(values, *left_out, LANGUAGE);
             match label {
-                Label::Days | Label::Seconds => format!("{texts} {}", if texts == "1" { one } else { several }),
+                Label::Seconds => format!("valid for {texts} {}", if texts == "1" { one } else { several }),
+                Label::Days => format!("{texts} {}", if texts == "1" { one } else { several }),
                 Label::Operation if texts == "*" => "may do anything".to_owned(),
                 _ => format!("{} {texts}", if one_value { one } else { several }),
             }

@@ -16,7 +16,8 @@ pub(super) fn words(detail: &Detail<Safe>) -> String {
             let (_, _, words) = label_words(*label);
             let texts = texts(values, *left_out, LANGUAGE);
             match label {
-                Label::Days | Label::Seconds => format!("{texts} {words}"),
+                Label::Seconds => format!("有効期間 {texts} {words}"),
+                Label::Days => format!("{texts} {words}"),
                 Label::Operation if texts == "*" => "すべての操作を許可".to_owned(),
                 _ => format!("{words} {texts}"),
             }

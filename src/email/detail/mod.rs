@@ -42,10 +42,17 @@ impl From<Clean> for Safe {
 }
 
 impl Details {
-    /// The details, without the values that the mail shows beside them anyway.
-    pub(super) fn new(details: &[Detail], shown: &[&str], style: &Style) -> Self {
+    /// The details, without the values that the mail shows beside them anyway. Of what was not done, the words say that
+    /// it was asked for.
+    pub(super) fn new(details: &[Detail], shown: &[&str], done: bool, style: &Style) -> Self {
         let list: Vec<_> = details.iter().filter_map(|detail| safe(detail, shown, style.mask_access_keys)).collect();
-        let words = list.iter().map(|detail| words(detail, style.language)).collect();
+        let mut words: Vec<String> = list.iter().map(|detail| words(detail, style.language)).collect();
+        if let Some(first) = words.first_mut().filter(|_| !done) {
+            *first = match style.language {
+                Language::English => format!("asked for: {first}"),
+                Language::Japanese => format!("要求内容: {first}"),
+            };
+        }
         Self { list, words }
     }
 
@@ -218,7 +225,7 @@ mod tests {
         let record = row["record"].to_string();
         let found = details(text("service"), text("event"), &Json::parse(&record).unwrap());
         let style = Style { language, mask_access_keys: true, ..Style::default() };
-        Details::new(&found, &[], &style).words().to_vec()
+        Details::new(&found, &[], row["record"].get("errorCode").is_none(), &style).words().to_vec()
     }
 
     #[test]
