@@ -26,6 +26,7 @@ pub struct Record {
     // Asked for most often by far, of records that are no longer near in memory.
     root: bool,
     outcome: Outcome,
+    public_parameters: bool,
 }
 
 impl Record {
@@ -39,6 +40,7 @@ impl Record {
             };
             details(text("eventSource").split('.').next().unwrap_or_default(), text("eventName"), &json).into()
         };
+        let public_parameters = names_public_parameters(&json);
         let mut json = json.pruned(PATH_MAX).into_owned();
         for path in ACCOUNT_PATHS {
             if let Some(account) = json.get_mut(path) {
@@ -46,7 +48,7 @@ impl Record {
             }
         }
         let hash = Sha256::digest(message.as_bytes()).into();
-        let mut record = Self { json, hash, details, root: false, outcome: Outcome::Succeeded };
+        let mut record = Self { json, hash, details, root: false, outcome: Outcome::Succeeded, public_parameters };
         record.root = record.identity_type() == Some("Root");
         record.outcome = record.find_outcome();
         record
@@ -275,6 +277,12 @@ impl Record {
         self.flag(&["readOnly"])
     }
 
+    /// Whether it reads parameters that AWS publishes for everybody (`/aws/service/…`), and no other.
+    #[must_use]
+    pub fn reads_public_parameters(&self) -> bool {
+        self.public_parameters
+    }
+
     /// Why CloudTrail sent this record late or again (`addendum.reason`).
     #[must_use]
     pub fn addendum(&self) -> Option<&str> {
@@ -331,6 +339,35 @@ fn pad_account(json: &mut Json<'static>) {
         _ => return,
     };
     *json = Json::String(padded.into());
+}
+
+/// Whether a call reads Systems Manager parameters of AWS's own, and no other. Nobody else can make a parameter whose name
+/// begins like this.
+///
+/// Source: Systems Manager User Guide, "Working with public parameters" and "Requirements and constraints for parameter
+/// names".
+fn names_public_parameters(json: &Json<'_>) -> bool {
+    let is = |key, values: &[&str]| matches!(json.get(key), Some(Json::String(text)) if values.contains(&&**text));
+    let reads = is("eventName", &["GetParameter", "GetParameters", "GetParametersByPath"]);
+    let source =
+        matches!(json.get("eventSource"), Some(Json::String(source)) if source.split('.').next() == Some("ssm"));
+    let Some(parameters) = json.get("requestParameters").filter(|_| reads && source) else { return false };
+    let mut named = ["name", "names", "path"].iter().filter_map(|key| parameters.get(key)).peekable();
+    named.peek().is_some()
+        && named.all(|named| match named {
+            Json::Array(names) => !names.is_empty() && names.iter().all(is_public_parameter),
+            name => is_public_parameter(name),
+        })
+}
+
+/// A name, a path or an ARN, which has no account: `arn:aws:ssm:us-east-1::parameter/aws/service/…`.
+fn is_public_parameter(name: &Json<'_>) -> bool {
+    let Json::String(name) = name else { return false };
+    let path = match name.splitn(6, ':').collect::<Vec<_>>()[..] {
+        ["arn", _, "ssm", _, "", resource] => resource.strip_prefix("parameter").unwrap_or_default(),
+        _ => name,
+    };
+    path.starts_with("/aws/service/")
 }
 
 /// How a call ended.

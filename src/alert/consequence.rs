@@ -1,22 +1,26 @@
 //! What an action means: its category, its severity, and the words for it.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
+mod access_level;
+mod deed;
+mod known;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 
-use super::{Access, own_credential};
+use super::Access;
 use crate::record::Record;
 use crate::severity::Severity;
-
-/// The table of actions; its first lines say how it is read.
-const ACTIONS: &str = include_str!("../../templates/actions.tsv");
+use access_level::{AccessLevel, access_level};
+pub use deed::{Deed, Gravity, deed, is_own_credential, is_own_key};
+pub use known::{Known, Unseen, acts_unseen, known, known_of};
 
 /// What kind of consequence an action has, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Category {
-    /// Who can get in: access keys, passwords, MFA, users, roles, trust, and secrets that were read.
+    /// Who can get in: access keys, passwords, MFA, users, roles, trust, and secrets that were read; and what goes on
+    /// acting by itself: stacks, schedules, commands.
     Credentials,
     /// The watch itself: trail, log group, subscription, filter, alarm, topic, function, detectors.
     Tampering,
@@ -36,65 +40,20 @@ pub enum Category {
     FailedSignIn,
 }
 
-/// A row of the table of actions.
-#[derive(Debug)]
-pub struct Known {
-    /// The consequence.
-    pub category: Category,
-    /// English, past: "created an access key".
-    pub past: String,
-    /// English, base form: "create an access key".
-    pub base: String,
-    /// Japanese, what stands before しました.
-    pub ja: &'static str,
-    /// The request parameters that identify the resource.
-    pub names: Vec<&'static str>,
-}
-
-/// The table's row for an action.
-#[must_use]
-pub fn known(service: &str, event_name: &str) -> Option<&'static Known> {
-    static TABLE: OnceLock<HashMap<&str, HashMap<&str, Known>>> = OnceLock::new();
-    let table = TABLE.get_or_init(|| {
-        let mut table: HashMap<_, HashMap<_, _>> = HashMap::new();
-        for ((service, event_name), known) in rows() {
-            table.entry(service).or_default().insert(event_name, known);
-        }
-        table
-    });
-    table.get(service)?.get(without_version(event_name))
-}
-
-fn rows() -> impl Iterator<Item = ((&'static str, &'static str), Known)> {
-    ACTIONS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-        let [service, event_name, category, en, ja, names] = line.split('\t').collect::<Vec<_>>().try_into().ok()?;
-        let category = match category {
-            "credentials" => Category::Credentials,
-            "tampering" => Category::Tampering,
-            "exposure" => Category::Exposure,
-            "organization" => Category::Organization,
-            "write" => Category::Write,
-            "read" => Category::Read,
-            _ => return None,
-        };
-        let (verb, rest) = en.split_once(' ')?;
-        let (past, base) = verb.split_once('/')?;
-        let names = names.split(',').filter(|name| !name.is_empty()).collect();
-        let known = Known { category, past: format!("{past} {rest}"), base: format!("{base} {rest}"), ja, names };
-        Some(((service, event_name), known))
-    })
-}
-
-/// Lambda's event names end with the version of its API: `UpdateFunctionCode20150331v2`.
-fn without_version(event_name: &str) -> &str {
-    let Some(start) = event_name.find("20") else { return event_name };
-    let (name, version) = event_name.split_at(start);
-    let (date, rest) = version.split_at(version.len().min(8));
-    let is_date = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
-    if is_date && (rest.is_empty() || rest.starts_with('v')) { name } else { event_name }
-}
-
 /// The category of what a record tells.
+///
+/// The table of actions decides first. Where it has no row, AWS's own classification does, and the record's `readOnly` can
+/// only make it graver:
+///
+/// | AWS's access level of the action, else of its verb | `readOnly` | category |
+/// | --- | --- | --- |
+/// | permissions management; hands out secrets, by the known lists | any | credentials, exposure or organization |
+/// | write, which stops or changes a service that watches | any | tampering |
+/// | write, tagging | any: `sts:AssumeRole` is a write that CloudTrail has as `true` | write |
+/// | read, list | `false` | write |
+/// | read, list | `true` or missing | read |
+/// | none | `true` | read |
+/// | none | `false` or missing | write |
 #[must_use]
 pub fn category(record: &Record) -> Category {
     if record.failed_second_factor() {
@@ -103,13 +62,21 @@ pub fn category(record: &Record) -> Category {
     if record.is_sign_in() {
         return if record.outcome().may_have_worked() { Category::SignIn } else { Category::FailedSignIn };
     }
-    let name = record.event_name().unwrap_or_default();
-    if let Some(known) = known(record.service().unwrap_or_default(), name) {
+    if record.reads_public_parameters() {
+        return Category::Read;
+    }
+    if let Some(known) = known_of(record) {
         return known.category;
     }
-    let reads = ["Get", "List", "Describe", "Head", "Lookup", "Search", "BatchGet"];
-    let read_only = record.read_only().unwrap_or_else(|| reads.iter().any(|verb| name.starts_with(verb)));
-    if read_only { Category::Read } else { Category::Write }
+    let name = known::without_version(record.event_name().unwrap_or_default());
+    match (access_level(record.service().unwrap_or_default(), name), record.read_only()) {
+        (Some(AccessLevel::Credentials), _) => Category::Credentials,
+        (Some(AccessLevel::Tampering), _) => Category::Tampering,
+        (Some(AccessLevel::Exposure), _) => Category::Exposure,
+        (Some(AccessLevel::Organization), _) => Category::Organization,
+        (Some(AccessLevel::Read), None | Some(true)) | (None, Some(true)) => Category::Read,
+        (Some(AccessLevel::Write | AccessLevel::Read) | None, _) => Category::Write,
+    }
 }
 
 /// The severity of one action.
@@ -157,7 +124,7 @@ pub(super) fn severity_of_deed(record: &Record, category: Category) -> Severity 
 /// Which of several actions of one category comes first, the gravest 0.
 pub(super) fn weight(record: &Record) -> u8 {
     let name = record.event_name().unwrap_or_default();
-    let root_itself = own_credential(record).is_some() || (record.is_root() && record.service() == Some("signin"));
+    let root_itself = is_own_credential(record) || (record.is_root() && record.service() == Some("signin"));
     match name {
         _ if root_itself => 0,
         "DeleteTrail" | "AcceptPrimaryEmailUpdate" => 0,
@@ -165,31 +132,5 @@ pub(super) fn weight(record: &Record) -> u8 {
         "CreateLoginProfile" | "UpdateLoginProfile" | "UpdateAssumeRolePolicy" => 2,
         _ if name.ends_with("Policy") => 2,
         _ => 3,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_row_of_the_table_is_read_once() {
-        let lines = ACTIONS.lines().filter(|line| !line.starts_with('#')).count();
-        assert!(lines > 200);
-        assert_eq!(rows().count(), lines);
-        assert_eq!(rows().map(|(key, _)| key).collect::<std::collections::HashSet<_>>().len(), lines);
-        assert!(rows().all(|(_, known)| !known.ja.is_empty()));
-    }
-
-    #[test]
-    fn lambda_versions_are_dropped() {
-        for (name, bare) in [
-            ("UpdateFunctionCode20150331v2", "UpdateFunctionCode"),
-            ("DeleteFunction20150331", "DeleteFunction"),
-            ("GetFunction2", "GetFunction2"),
-            ("List2020Things", "List2020Things"),
-        ] {
-            assert_eq!(without_version(name), bare);
-        }
     }
 }

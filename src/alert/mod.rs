@@ -3,7 +3,6 @@
 pub mod access;
 mod consequence;
 mod group;
-mod own;
 mod related;
 mod signal;
 
@@ -17,12 +16,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use access::{Access, Issued};
-pub use consequence::{Category, Known, known};
-pub use own::{OwnCredential, own_credential};
+pub use consequence::{
+    Category, Deed, Gravity, Known, Unseen, acts_unseen, deed, is_own_credential, is_own_key, known, known_of,
+};
 pub use related::{Activity, EARLIER_DAYS, Earlier, Gap, Related, Seen, Why, activity, is_activity};
 pub use signal::{Signal, TrustedNetwork, signals};
 
-use crate::record::{Outcome, Record};
+use crate::record::Record;
 use crate::rule::Rule;
 pub use crate::severity::Severity;
 
@@ -276,13 +276,12 @@ impl Action {
         Self { record: found.record, rules: found.rules, received: found.received, category, severity }
     }
 
-    /// Sorts the gravest first: by severity, with and without what the key adds to it, then consequence, then what
-    /// worked, then the earliest.
-    fn gravity(&self) -> (Severity, Severity, Category, Outcome, u8, Option<Timestamp>, Option<String>) {
+    /// Sorts the gravest first: by severity, with and without what the key adds to it, then by what the deed does and
+    /// whether it worked, then the earliest.
+    fn gravity(&self) -> (Severity, Severity, Gravity, Option<Timestamp>, Option<String>) {
         let deed = consequence::severity_of_deed(&self.record, self.category);
         let id = self.record.event_id().map(str::to_owned);
-        let weight = consequence::weight(&self.record);
-        (self.severity, deed, self.category, self.record.outcome(), weight, self.record.event_time(), id)
+        (self.severity, deed, Gravity::of(&self.record, self.category), self.record.event_time(), id)
     }
 }
 

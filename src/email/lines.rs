@@ -8,7 +8,7 @@ use super::detail::Details;
 use super::sanitize::mask_access_keys;
 use super::view::{LIST_MAX, SHORT_TEXT, Span};
 use super::{Budget, Clean, Style};
-use crate::alert::{Action, Category, known};
+use crate::alert::{Action, Category, known_of};
 use crate::detail::Detail;
 use crate::record::{Outcome, Record};
 
@@ -171,8 +171,7 @@ pub(super) fn by_count<'a>(actions: impl Iterator<Item = &'a Action>, budget: &B
 
 /// The request parameters that identify what an action is about.
 fn names(record: &Record) -> &'static [&'static str] {
-    let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
-    known.map(|known| known.names.as_slice()).unwrap_or_default()
+    known_of(record).map(|known| known.names.as_slice()).unwrap_or_default()
 }
 
 /// A text that is not ours, without its access keys where they are masked.

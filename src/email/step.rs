@@ -3,7 +3,7 @@
 //! Each step about how root was used follows from the actor's [`Access`], and the mail has a note that explains it.
 
 use super::{Clean, link};
-use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, own_credential};
+use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key};
 use crate::region::is_region;
 
 /// Something to do next.
@@ -108,9 +108,9 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
     };
     let by_key =
         by(|actor| matches!(actor.access, Access::LongLivedKey | Access::SessionToken { by_long_lived_key: true }));
-    let made_key = all().filter(done).find(|action| {
-        action.record.event_name() == Some("CreateAccessKey") && own_credential(&action.record).is_some()
-    });
+    let made_key = all()
+        .filter(done)
+        .find(|action| action.record.event_name() == Some("CreateAccessKey") && is_own_key(&action.record));
     let key_owner = by_key.map(Actor::gravest).or(made_key);
     let called = by(|actor| actor.root_call.is_some());
     let uncalled = by(|actor| actor.access == Access::CentralRootSession && actor.root_call.is_none());
@@ -124,7 +124,7 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
     let undo = |action: &Action| {
         action.category == Category::Credentials
             && action.record.read_only() != Some(true)
-            && own_credential(&action.record).is_none()
+            && !is_own_credential(&action.record)
             && !action.record.is_oauth2()
     };
     let knows_password = |root: bool| {

@@ -11,10 +11,7 @@ use super::lines::{LeftOut, Line, Reads, Resource, details, fold_lines, masked, 
 use super::related::History;
 use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style, link};
-use crate::alert::{
-    Access, Action, Actor, Alert, Category, Held, Identity, OwnCredential, Severity, Signal, known, own_credential,
-    signals,
-};
+use crate::alert::{Access, Action, Actor, Alert, Category, Held, Identity, Severity, Signal, known_of, signals};
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
 
@@ -210,9 +207,6 @@ pub(super) struct Facts {
     pub severity: Severity,
     pub because: Option<Because>,
     pub category: Category,
-    /// Which of root's own credentials it is about.
-    #[serde(skip)]
-    pub own: Option<OwnCredential>,
     #[serde(skip)]
     pub words: Option<Words>,
     #[serde(rename = "eventName")]
@@ -459,7 +453,7 @@ impl Section {
 impl Facts {
     fn new(action: &Action, access: Access, style: &Style) -> Self {
         let record = &action.record;
-        let known = known(record.service().unwrap_or_default(), record.event_name().unwrap_or_default());
+        let known = known_of(record);
         // The event history holds management events only.
         let listed = record.text(&["eventCategory"]) != Some("Data");
         let place = record.region().zip(record.event_id()).filter(|_| listed);
@@ -470,7 +464,6 @@ impl Facts {
             severity: action.severity,
             because: long_lived_key.then_some(Because::LongLivedKey).or(no_mfa.then_some(Because::NoMfa)),
             category: action.category,
-            own: own_credential(record),
             words: known.map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
             action: record.event_name().map(Clean::name),
             service: record.event_source().map(Clean::service),
@@ -496,34 +489,5 @@ impl Facts {
             resources: resources(action, style),
             details: details(action, style),
         }
-    }
-}
-
-impl Facts {
-    /// Whether it is about root's own password, for which the table's words, which are about users, don't do.
-    pub(super) fn own_password(&self) -> bool {
-        let profile = self.action.as_ref().is_some_and(|action| action.as_str().ends_with("LoginProfile"));
-        self.own == Some(OwnCredential::Password) && profile
-    }
-
-    fn own_password_words(&self) -> [&'static str; 3] {
-        match self.action.as_ref().map_or("", Clean::as_str) {
-            "CreateLoginProfile" => ["set", "set", "設定"],
-            "DeleteLoginProfile" => ["removed", "remove", "削除"],
-            "UpdateLoginProfile" => ["changed", "change", "変更"],
-            _ => ["looked up", "look up", "照会"],
-        }
-    }
-
-    pub(super) fn own_password_past(&self) -> &'static str {
-        self.own_password_words()[0]
-    }
-
-    pub(super) fn own_password_base(&self) -> &'static str {
-        self.own_password_words()[1]
-    }
-
-    pub(super) fn own_password_ja(&self) -> &'static str {
-        self.own_password_words()[2]
     }
 }

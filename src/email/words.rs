@@ -6,7 +6,7 @@ use super::Language;
 use super::related::{Before, History, Reason};
 use super::step::Step;
 use super::view::{Because, View, Who};
-use crate::alert::{Access, Category, OwnCredential, Signal};
+use crate::alert::{Access, Category, Signal};
 use crate::record::Outcome;
 
 #[derive(Template)]
