@@ -14,7 +14,8 @@ use crate::json::Json;
 const PATH_MAX: usize = 4;
 
 /// Where a record names an account.
-const ACCOUNT_PATHS: [&[&str]; 2] = [&["recipientAccountId"], &["userIdentity", "accountId"]];
+const ACCOUNT_PATHS: [&[&str]; 3] =
+    [&["recipientAccountId"], &["userIdentity", "accountId"], &["vpcEndpointAccountId"]];
 
 /// One CloudTrail record: what of it has a name of at most four parts, and its [details](Detail). Arrays, which can be
 /// long, are not kept: what the details need of them is read before.
@@ -137,6 +138,16 @@ impl Record {
     #[must_use]
     pub fn source_ip(&self) -> Option<&str> {
         self.text(&["sourceIPAddress"])
+    }
+
+    /// Whether it came through a VPC endpoint that is not known to be this account's own. Whoever owns the endpoint's
+    /// network chooses the source address.
+    ///
+    /// Source: CloudTrail User Guide, "CloudTrail record contents", `vpcEndpointId` and `vpcEndpointAccountId`.
+    #[must_use]
+    pub fn by_foreign_endpoint(&self) -> bool {
+        self.text(&["vpcEndpointId"]).is_some()
+            && (self.account().is_none() || self.text(&["vpcEndpointAccountId"]) != self.account())
     }
 
     /// `userAgent`

@@ -7,12 +7,16 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Access, Action, Actor, Category, Identity, Origin};
+use super::{Access, Action, Actor, Category, Identity, Origin, Unseen, acts_unseen};
 use crate::record::{Outcome, Record};
 
 /// How old an event may be when it reaches CloudWatch Logs before that is worth a line: CloudTrail needs about five
 /// minutes on average.
 const LATE_SECONDS: i64 = 30 * 60;
+
+/// The most actions named that set something off, and the most VPC endpoints.
+const UNSEEN_MAX: usize = 6;
+const ENDPOINTS_MAX: usize = 3;
 
 /// A network that the operator knows (`TRUSTED_CIDRS`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +89,23 @@ pub enum Signal {
     CommandLineSession,
     /// It is a console session only by its user agent.
     ConsoleByAgent,
-    /// A token for a federated user was made: whoever has it acts under another identity.
-    FederationToken,
+    /// What it set off goes on under another identity, which root's rule does not see.
+    OtherIdentity {
+        /// That of a federated user (`GetFederationToken`).
+        federated: bool,
+    },
+    /// What it set off goes on in a service's name, which root's rule does not see: a stack, a schedule, a command.
+    ServiceActs {
+        /// The actions, comma separated.
+        actions: String,
+    },
+    /// The call came through a VPC endpoint, whose owner chooses the source address.
+    VpcEndpoint {
+        /// `vpcEndpointId`
+        endpoint: String,
+        /// `vpcEndpointAccountId`
+        account: Option<String>,
+    },
     /// Calls were denied: somebody is probing, or a policy holds.
     Denied {
         /// How many.
@@ -201,10 +220,15 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
     }
     let token = count(|action| action.record.is_oauth2() && action.record.outcome().may_have_worked());
     add(root && (token > 0 || actor.access == Access::CommandLineSession), Signal::CommandLineSession);
-    let federation = count(|action| {
-        action.record.event_name() == Some("GetFederationToken") && action.record.outcome().may_have_worked()
-    });
-    add(root && federation > 0, Signal::FederationToken);
+    let unseen = |kind: Unseen| {
+        let names = actor.actions.iter().filter(move |action| acts_unseen(&action.record) == Some(kind));
+        names.filter_map(|action| action.record.event_name()).collect::<BTreeSet<&str>>()
+    };
+    let identities = unseen(Unseen::Identity);
+    let federated = identities.contains("GetFederationToken");
+    add(root && !identities.is_empty(), Signal::OtherIdentity { federated });
+    let services: Vec<&str> = unseen(Unseen::Service).into_iter().take(UNSEEN_MAX).collect();
+    add(root && !services.is_empty(), Signal::ServiceActs { actions: services.join(", ") });
     let denied = count(|action| action.record.outcome() == Outcome::Denied);
     add(denied > 0, Signal::Denied { count: denied });
     let blocked = count(|action| action.record.outcome() == Outcome::Blocked);
@@ -215,8 +239,11 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
 
     let sources = actor.each(Record::source_ip);
     let addresses: Vec<IpAddr> = sources.iter().filter_map(|source| source.parse().ok()).collect();
+    // Behind an endpoint of somebody else, an address is what they say it is.
+    let direct = actor.each(|record| record.source_ip().filter(|_| !record.by_foreign_endpoint()));
+    let direct: Vec<IpAddr> = direct.iter().filter_map(|source| source.parse().ok()).collect();
     let network = |address: &IpAddr| trusted.iter().find(|trusted| trusted.network.contains(address));
-    let known: BTreeSet<String> = addresses
+    let known: BTreeSet<String> = direct
         .iter()
         .filter_map(network)
         .map(|trusted| match &trusted.name {
@@ -227,8 +254,15 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
     for network in known {
         add(true, Signal::TrustedSource { network });
     }
-    let unknown = addresses.iter().filter(|address| network(address).is_none()).count();
+    let unknown = direct.iter().filter(|address| network(address).is_none()).count();
     add(!trusted.is_empty() && unknown > 0, Signal::UnknownSource { count: unknown });
+    let foreign = records().filter(|record| record.by_foreign_endpoint());
+    let endpoints: BTreeSet<_> =
+        foreign.map(|record| (record.text(&["vpcEndpointId"]), record.text(&["vpcEndpointAccountId"]))).collect();
+    for (endpoint, account) in endpoints.into_iter().take(ENDPOINTS_MAX) {
+        let endpoint = endpoint.unwrap_or_default().to_owned();
+        add(true, Signal::VpcEndpoint { endpoint, account: account.map(str::to_owned) });
+    }
     add(addresses.len() < sources.len(), Signal::AwsSource);
     let session = actor.actions.iter().any(|action| action.record.session_created().is_some());
     add(session && addresses.len() > 1, Signal::SeveralSources { count: addresses.len() });

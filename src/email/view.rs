@@ -421,6 +421,10 @@ fn clean(signal: Signal) -> Signal {
     let text = |text: &str| Clean::text(text, SHORT_TEXT).to_string();
     match signal {
         Signal::Addendum { reason } => Signal::Addendum { reason: text(&reason) },
+        Signal::VpcEndpoint { endpoint, account } => Signal::VpcEndpoint {
+            endpoint: Clean::name(&endpoint).to_string(),
+            account: account.map(|account| Clean::name(&account).to_string()),
+        },
         other => other,
     }
 }
