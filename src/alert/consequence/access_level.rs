@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use memchr::memmem;
+
 /// Made by `templates/access_levels.py`; its first lines say how it is read and where it comes from.
 const LEVELS: &str = include_str!("../../../templates/access-levels.tsv");
 
@@ -37,9 +39,19 @@ fn listed(service: &str, name: &str) -> Option<AccessLevel> {
     static LINES: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
     let lines = LINES.get_or_init(|| lines().collect());
     let line = lines.binary_search_by_key(&service, |(service, _)| service).ok()?;
-    let mut classes = lines[line].1.split('\t').filter_map(|class| class.split_once(':'));
-    let (class, _) = classes.find(|(_, names)| names.split(',').any(|listed| listed == name))?;
-    level(class)
+    let classes = lines[line].1.as_bytes();
+    // What stands between names; no name of AWS's has it, nor is any as long as a line.
+    let between = |byte: &u8| matches!(byte, b',' | b':' | b'\t');
+    if name.is_empty() || name.len() > classes.len() || name.as_bytes().iter().any(between) {
+        return None;
+    }
+    let whole = |start: &usize| {
+        let (before, after) = (classes[..*start].last(), classes.get(start + name.len()));
+        before.is_some_and(between) && after.is_none_or(between)
+    };
+    let start = memmem::find_iter(classes, name).find(whole)?;
+    let class = memchr::memrchr(b':', &classes[..start])?.checked_sub(1)?;
+    level(classes[class])
 }
 
 /// Each service and what stands behind it, sorted by service.
@@ -47,14 +59,14 @@ fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
     LEVELS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
 }
 
-fn level(class: &str) -> Option<AccessLevel> {
+fn level(class: u8) -> Option<AccessLevel> {
     Some(match class {
-        "c" => AccessLevel::Credentials,
-        "t" => AccessLevel::Tampering,
-        "e" => AccessLevel::Exposure,
-        "o" => AccessLevel::Organization,
-        "w" => AccessLevel::Write,
-        "r" => AccessLevel::Read,
+        b'c' => AccessLevel::Credentials,
+        b't' => AccessLevel::Tampering,
+        b'e' => AccessLevel::Exposure,
+        b'o' => AccessLevel::Organization,
+        b'w' => AccessLevel::Write,
+        b'r' => AccessLevel::Read,
         _ => return None,
     })
 }
@@ -82,9 +94,22 @@ mod tests {
         for (service, classes) in lines {
             for class in classes.split('\t') {
                 let (class, names) = class.split_once(':').unwrap();
-                assert!(level(class).is_some(), "{service} {class}");
-                assert!(names.split(',').all(|name| !name.is_empty()), "{service} {class}");
+                let [class] = class.as_bytes() else { panic!("{service}: {class}") };
+                for name in names.split(',') {
+                    assert_eq!(listed(service, name), level(*class), "{service} {name}");
+                    assert!(listed(service, name).is_some(), "{service} {name}");
+                }
             }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_name_or_of_a_line_is_no_name() {
+        assert_eq!(access_level("sns", "SetTopicAttributes"), Some(AccessLevel::Exposure));
+        assert_eq!(listed("sns", "SetTopicAttribute"), None);
+        assert_eq!(listed("sns", "etTopicAttributes"), None);
+        for name in ["", "e", "e:", ",", "\t", "Get,Head", "r:BatchDescribe"] {
+            assert_eq!(listed(VERBS, name), None, "{name:?}");
         }
     }
 

@@ -13,6 +13,9 @@ const ACTIONS: &str = include_str!("../../../templates/actions.tsv");
 /// What stands behind an action's name where root did it to its own credentials.
 const OF_ROOT: &str = "@root";
 
+/// No action of AWS's has a longer name, and no longer one is looked for.
+const LONGEST_NAME: usize = 128;
+
 /// A row of the table of actions.
 #[derive(Debug)]
 pub struct Known {
@@ -45,14 +48,15 @@ pub enum Unseen {
 /// The table's row for an action, whoever it was done to.
 #[must_use]
 pub fn known(service: &str, event_name: &str) -> Option<&'static Known> {
-    table().get(service)?.get(without_version(event_name))
+    let named = service.len() <= LONGEST_NAME && event_name.len() <= LONGEST_NAME;
+    named.then(table)?.get(service)?.get(without_version(event_name))
 }
 
 /// The table's row for what a record tells: the one about root's own credentials, where that is what it tells.
 #[must_use]
 pub fn known_of(record: &Record) -> Option<&'static Known> {
     let (service, name) = (record.service()?, record.event_name()?);
-    let of_root = || table().get(service)?.get(format!("{name}{OF_ROOT}").as_str());
+    let of_root = || known(service, &format!("{name}{OF_ROOT}"));
     is_own_credential(record).then(of_root).flatten().or_else(|| known(service, name))
 }
 
@@ -140,6 +144,13 @@ mod tests {
         assert_eq!(rows().count(), lines);
         assert_eq!(rows().map(|(key, _)| key).collect::<std::collections::HashSet<_>>().len(), lines);
         assert!(rows().all(|(_, known)| !known.ja.is_empty()));
+        assert!(rows().all(|((service, name), _)| service.len().max(name.len()) <= LONGEST_NAME));
+        // What is said of root's own credentials is said of a user's too.
+        let of_root: Vec<_> = rows().map(|(key, _)| key).filter(|(_, name)| name.ends_with(OF_ROOT)).collect();
+        assert!(of_root.len() > 10);
+        for (service, name) in of_root {
+            assert!(known(service, name.trim_end_matches(OF_ROOT)).is_some(), "{service} {name}");
+        }
     }
 
     #[test]
