@@ -12,8 +12,8 @@ use crate::record::{Outcome, Record};
 /// | the watch is blinded | trail, log group, subscription, alarm, topic, detector, sign-in control |
 /// | a way in is opened | users, keys, roles, policies, guardrails; secrets that were read; stacks, schedules and commands that act on |
 /// | something is exposed or destroyed | a bucket policy, a shared snapshot, a deleted key or table, data that was read |
-/// | something else is changed | instances launched, a bucket created |
 /// | a sign-in, or one that failed at the second factor | |
+/// | something else is changed | instances launched, a bucket created |
 /// | a read | |
 /// | a sign-in that failed | |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +26,10 @@ pub enum Deed {
     WayIn,
     /// Data was read, shared or deleted.
     Exposure,
-    /// Any other change.
-    Change,
     /// A sign-in.
     SignIn,
+    /// Any other change.
+    Change,
     /// A call that only reads.
     Read,
     /// A sign-in that failed.
