@@ -237,8 +237,8 @@ fn deeds_are_ordered_by_what_they_do() {
             Deed::Watch,
             Deed::WayIn,
             Deed::Exposure,
-            Deed::Change,
             Deed::SignIn,
+            Deed::Change,
             Deed::Read,
             Deed::FailedSignIn
         ]
