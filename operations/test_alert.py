@@ -27,7 +27,10 @@ def main():
         print(f"the test failed: {answer}", file=sys.stderr)
         return 1
     if answer.report.get("mails") != 1:
-        print(f"the function answered, and mailed nothing: {answer}", file=sys.stderr)
+        print(
+            f"the function answered, and sent no test: {answer}. It sends at most one a minute: try again in a minute",
+            file=sys.stderr,
+        )
         return 1
     print(
         f"The topic took the test, message id {answer.report['message_id']}. Within a minute everybody who is subscribed to"

@@ -3,6 +3,7 @@
 pub mod access;
 mod consequence;
 mod group;
+mod held;
 mod related;
 mod signal;
 
@@ -12,13 +13,13 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::cloudwatch_logs::LogData;
 use jiff::Timestamp;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use access::{Access, Issued};
 pub use consequence::{
     Category, Deed, Gravity, Known, Unseen, acts_unseen, deed, is_own_credential, is_own_key, known, known_of,
 };
+pub use held::{Counts, Held, Kind, Tally};
 pub use related::{Activity, EARLIER_DAYS, Earlier, Gap, Related, Seen, Why, activity, is_activity};
 pub use signal::{Signal, TrustedNetwork, signals};
 
@@ -94,28 +95,8 @@ pub struct Alert {
     pub may_be_repeated: bool,
 }
 
-/// What was held back, so that neither bots nor a wrong log group can flood the topic.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Held {
-    /// Records of alerts that are LOW in all they tell.
-    pub low: usize,
-    /// Log events that could not be read.
-    pub unreadable: usize,
-    /// Batches that could not be read.
-    #[serde(rename = "damagedBatches")]
-    pub damaged: usize,
-}
-
-impl Held {
-    /// Whether nothing was held back.
-    #[must_use]
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// Who acted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identity {
     /// The root user.
     Root,

@@ -1,6 +1,7 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod detail;
+mod held;
 mod lines;
 mod link;
 mod notice;

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 /// A text that is safe to print inside a line of the mail.
@@ -151,6 +152,12 @@ impl Clean {
             Err(_) if text == "AWS Internal" => Self(text.to_owned()),
             Err(_) => Self::service(text),
         }
+    }
+
+    /// A network, `2001:db8::/64`.
+    #[must_use]
+    pub fn network(network: &IpNet) -> Self {
+        Self(network.trunc().to_string())
     }
 
     /// A service's host name, `iam.amazonaws.com`. Only one label may stand before AWS's own: others can be a

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::detail::Details;
+use super::held::HeldBack;
 use super::lines::{LeftOut, Line, Reads, Resource, details, fold_lines, masked, resources};
 use super::related::History;
 use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style, link};
-use crate::alert::{Access, Action, Actor, Alert, Category, Held, Identity, Severity, Signal, known_of, signals};
+use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, Signal, known_of, signals};
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
 
@@ -62,7 +63,7 @@ pub(super) struct View {
     pub links: Links,
     /// What earlier mails would have told.
     #[serde(rename = "heldBack")]
-    pub held: Held,
+    pub held: HeldBack,
     pub may_be_repeated: bool,
 }
 
@@ -395,7 +396,7 @@ impl View {
                 trails: link::trails(region),
                 support: link::support(region),
             },
-            held: alert.held,
+            held: HeldBack::new(&alert.held, style),
             may_be_repeated: alert.may_be_repeated,
         }
     }

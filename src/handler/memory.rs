@@ -1,18 +1,24 @@
 //! What a function instance remembers from one invocation to the next.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::alert::{AlertId, Held};
+use crate::alert::{Actor, Alert, AlertId, Held, Identity, Kind};
 
 /// How many mailed records, and how many mails that may have arrived, are remembered.
 const REMEMBERED_MAX: usize = 4096;
 
 /// How long a mail of a kind that a wrong log group or a bot can cause without end holds the next one back.
 const PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// How long one test holds the next one back.
+const TEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The most of those who have a limit of their own; all others share one.
+const WHO_MAX: usize = 64;
 
 /// What names a record, or an event that can't be read: a SHA-256.
 pub(super) type Key = [u8; 32];
@@ -24,12 +30,55 @@ pub(super) struct Memory {
     pub mailed: Recent<Key>,
     /// Alerts that were sent without an answer: they may have arrived.
     pub unanswered: Recent<AlertId>,
-    /// Alerts that are LOW in all they tell.
-    pub low: Limit,
+    /// When mails of limited kinds went out.
+    limits: HashMap<Limited, Instant>,
+    /// What was held back so far.
+    held: Held,
+}
+
+/// Mails that share a limit: of one kind, and about one who causes them, so that nobody holds back what is of others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Limited {
+    /// What root, or whoever tries to be, does. In all accounts together: whoever tries one tries sixty.
+    Root(Kind),
+    /// What somebody else does. `None` are those that came after [`WHO_MAX`] others.
+    Other(Option<Identity>),
     /// Alerts about nothing but log events that can't be read.
-    pub unreadable: Limit,
+    Unreadable,
     /// Mails about batches that can't be read.
-    pub damaged: Limit,
+    Damaged,
+    /// Tests.
+    Test,
+}
+
+impl Limited {
+    /// The limits that an alert falls under, if all of it does.
+    pub(super) fn of(alert: &Alert) -> Option<Vec<Self>> {
+        let mut limits: Vec<Self> = Vec::new();
+        for actor in &alert.actors {
+            let limit = Self::of_actor(actor)?;
+            if !limits.contains(&limit) {
+                limits.push(limit);
+            }
+            // More than can have a limit of their own is more than can be held back.
+            if limits.len() > WHO_MAX {
+                return None;
+            }
+        }
+        limits.extend((!alert.unreadable.is_empty()).then_some(Self::Unreadable));
+        Some(limits)
+    }
+
+    fn of_actor(actor: &Actor) -> Option<Self> {
+        match Kind::of(actor)? {
+            Kind::Others => Some(Self::Other(Some(actor.identity.clone()))),
+            kind => Some(Self::Root(kind)),
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        if *self == Self::Test { TEST_PAUSE } else { PAUSE }
+    }
 }
 
 /// The newest of many, the oldest forgotten first.
@@ -63,40 +112,48 @@ impl<T: Copy + Eq + Hash> Recent<T> {
     }
 }
 
-/// One mail in [`PAUSE`]; what is held back meanwhile is counted.
-#[derive(Default)]
-pub(super) struct Limit {
-    last: Option<Instant>,
-    held: usize,
-}
-
-impl Limit {
-    /// Whether a mail may go out now.
-    pub(super) fn is_open(&self) -> bool {
-        self.last.is_none_or(|last| last.elapsed() >= PAUSE)
-    }
-
-    /// A mail went out.
-    pub(super) fn sent(&mut self) {
-        self.last = Some(Instant::now());
-    }
-
-    /// A mail about so many things did not go out.
-    pub(super) fn hold(&mut self, count: usize) {
-        self.held += count;
-    }
-}
-
 impl Memory {
+    /// Whether a mail may go out now that falls under these limits: under one of them there was none for a while.
+    pub(super) fn is_open(&mut self, limits: &[Limited]) -> bool {
+        self.limits.retain(|limit, last| last.elapsed() < limit.pause());
+        limits.iter().any(|limit| !self.limits.contains_key(&self.shared(limit)))
+    }
+
+    /// A mail went out under these limits.
+    pub(super) fn sent(&mut self, limits: &[Limited]) {
+        for limit in limits {
+            let limit = self.shared(limit);
+            self.limits.insert(limit, Instant::now());
+        }
+    }
+
+    /// The limit itself, or the one that is shared where there are too many already.
+    fn shared(&self, limit: &Limited) -> Limited {
+        match limit {
+            Limited::Other(Some(_)) if self.limits.len() >= WHO_MAX && !self.limits.contains_key(limit) => {
+                Limited::Other(None)
+            }
+            limit => limit.clone(),
+        }
+    }
+
+    /// An alert did not go out.
+    pub(super) fn hold(&mut self, alert: &Alert) {
+        self.held.add(alert);
+    }
+
+    /// A mail about a batch that can't be read did not go out.
+    pub(super) fn hold_damaged(&mut self) {
+        self.held.damaged += 1;
+    }
+
     /// What was held back so far.
     pub(super) fn held(&self) -> Held {
-        Held { low: self.low.held, unreadable: self.unreadable.held, damaged: self.damaged.held }
+        self.held.clone()
     }
 
     /// A mail told this much of what was held back.
-    pub(super) fn told(&mut self, held: Held) {
-        self.low.held -= held.low;
-        self.unreadable.held -= held.unreadable;
-        self.damaged.held -= held.damaged;
+    pub(super) fn told(&mut self, held: &Held) {
+        self.held.subtract(held);
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
-use crate::alert::{Alert, Origin, Severity};
+use crate::alert::{Alert, Origin};
 use crate::batch::{Batch, BatchError, Inflated};
 use crate::config::Config;
 use crate::email::{DamagedBatch, Message};
@@ -27,7 +27,7 @@ use crate::fault::{Fault, caught, caught_async};
 use crate::history::{By, History, Query, relate};
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::report::{Closing, Report};
-use memory::{Key, Limit, Memory};
+use memory::{Key, Limited, Memory};
 use reading::Found;
 pub use reading::{Reading, key, read};
 use request::Request;
@@ -91,20 +91,6 @@ pub struct Handler<N, H> {
     notify: N,
     history: H,
     memory: Mutex<Memory>,
-}
-
-/// A kind of mail that is limited.
-type Kind = fn(&mut Memory) -> &mut Limit;
-
-/// The limit that an alert falls under: what anyone can cause without end must not flood the topic.
-fn kind(alert: &Alert) -> Option<Kind> {
-    if alert.actors.is_empty() {
-        Some(|memory| &mut memory.unreadable)
-    } else if alert.severity() == Severity::Low {
-        Some(|memory| &mut memory.low)
-    } else {
-        None
-    }
 }
 
 impl<N: Notify, H: History> Handler<N, H> {
@@ -216,17 +202,16 @@ impl<N: Notify, H: History> Handler<N, H> {
         last: Instant,
         request_id: &str,
     ) -> Result<(), HandlerError<N::Error>> {
-        let kind = kind(&alert);
+        let limits = Limited::of(&alert);
         report.alert_id = Some(alert.id.to_string());
         {
             let mut memory = self.memory();
-            if let Some(kind) = kind
-                && !kind(&mut memory).is_open()
+            if let Some(limits) = &limits
+                && !memory.is_open(limits)
             {
-                let count = alert.matched() + alert.unreadable.len();
-                kind(&mut memory).hold(count);
+                memory.hold(&alert);
                 memory.mailed.remember(keys);
-                report.held_back += count;
+                report.held_back += alert.matched() + alert.unreadable.len();
                 return Ok(());
             }
             alert.held = memory.held();
@@ -248,10 +233,8 @@ impl<N: Notify, H: History> Handler<N, H> {
         } else {
             // Only what was mailed is remembered: what was not must be found again when Lambda retries.
             memory.mailed.remember(keys);
-            memory.told(alert.held);
-            if let Some(kind) = kind {
-                kind(&mut memory).sent();
-            }
+            memory.told(&alert.held);
+            memory.sent(&limits.unwrap_or_default());
         }
         result
     }
@@ -309,8 +292,8 @@ impl<N: Notify, H: History> Handler<N, H> {
             if memory.mailed.has(&key) {
                 return;
             }
-            if !memory.damaged.is_open() {
-                memory.damaged.hold(1);
+            if !memory.is_open(&[Limited::Damaged]) {
+                memory.hold_damaged();
                 memory.mailed.remember([key]);
                 return;
             }
@@ -321,7 +304,7 @@ impl<N: Notify, H: History> Handler<N, H> {
             Ok(()) => {
                 let mut memory = self.memory();
                 memory.mailed.remember([key]);
-                memory.damaged.sent();
+                memory.sent(&[Limited::Damaged]);
             }
             Err(error) => {
                 tracing::error!(error = error.chain(), "the mail about an unreadable batch could not be sent");
@@ -329,8 +312,13 @@ impl<N: Notify, H: History> Handler<N, H> {
         }
     }
 
-    /// Mails a test.
+    /// Mails a test, at most one in a minute: whoever may invoke the function is not to flood the topic.
     async fn test(&self, report: &mut Report, last: Instant) -> Result<(), HandlerError<N::Error>> {
+        if !self.memory().is_open(&[Limited::Test]) {
+            tracing::warn!("a test went out less than a minute ago");
+            return Ok(());
+        }
+        self.memory().sent(&[Limited::Test]);
         match Message::test(&self.config.style, &self.config.rules, Timestamp::now()) {
             Ok(message) => self.publish(&message, report, last).await,
             Err(error) => Err(Fault::from(&error as &dyn Error).into()),
