@@ -7,6 +7,7 @@ mod link;
 mod notice;
 mod related;
 mod sanitize;
+mod short;
 mod step;
 mod subject;
 mod view;
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 pub use notice::DamagedBatch;
 pub use sanitize::Clean;
+pub use short::Short;
 pub use subject::{SUBJECT_MAX, Subject};
 use view::View;
 
@@ -112,6 +114,19 @@ impl Message {
     ///
     /// [`EmailError`] if the template or the document fails, which no content can cause.
     pub fn new(alert: &Alert, style: &Style) -> Result<Self, EmailError> {
+        Self::write(alert, style, || true).map(|(message, _)| message)
+    }
+
+    /// The same; `None` if time was up before it was small enough.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Message::new`].
+    pub fn within(alert: &Alert, style: &Style, in_time: impl Fn() -> bool) -> Result<Option<Self>, EmailError> {
+        Self::write(alert, style, in_time).map(|(message, fits)| fits.then_some(message))
+    }
+
+    fn write(alert: &Alert, style: &Style, in_time: impl Fn() -> bool) -> Result<(Self, bool), EmailError> {
         let subject = Subject::of(alert);
         let mut message = Self {
             sms: format!("{} {}", subject.as_str(), alert.id).chars().take(SMS_MAX).collect(),
@@ -124,10 +139,13 @@ impl Message {
             message.text = words::text(&view, style.language).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
             if message.payload().is_none_or(|payload| payload.len() <= MESSAGE_MAX) {
+                return Ok((message, true));
+            }
+            if !in_time() {
                 break;
             }
         }
-        Ok(message)
+        Ok((message, false))
     }
 
     /// What SNS gets with `MessageStructure=json`: a text for each protocol that has one of its own. `None` for a
@@ -138,31 +156,5 @@ impl Message {
             return None;
         }
         Some(serde_json::json!({ "default": self.document, "email": self.text, "sms": self.sms }).to_string())
-    }
-
-    /// The same alert in a form that SNS is sure to take, for when it refused the other: short, ASCII, plain text. It
-    /// still names what a reader needs to find the rest.
-    #[must_use]
-    pub fn plain(alert: &Alert) -> Self {
-        let subject = Subject::of(alert);
-        let mut lines = vec![
-            subject.as_str().to_owned(),
-            "The full alert was refused by SNS; the function's log says why.".to_owned(),
-        ];
-        if let Some(record) = alert.actors.first().map(|actor| &actor.gravest().record) {
-            let facts = [
-                ("Action", record.event_name().map(Clean::name)),
-                ("Time", record.event_time().map(|time| Clean::text(&time.to_string(), 40))),
-                ("Region", record.region().map(Clean::name)),
-                ("Source IP", record.source_ip().map(Clean::source)),
-                ("Account", record.account().map(Clean::name)),
-                ("Event ID", record.event_id().map(Clean::name)),
-            ];
-            let known = facts.into_iter().filter_map(|(label, value)| Some(format!("{label}: {}", value?)));
-            lines.extend(known);
-        }
-        lines.push(format!("Alert {}", alert.id));
-        let text: Vec<String> = lines.iter().map(|line| subject::printable(line)).collect();
-        Self { subject, text: text.join("\n"), sms: String::new(), document: String::new() }
     }
 }

@@ -21,7 +21,7 @@ use tracing::level_filters::LevelFilter;
 use crate::alert::{Alert, Origin};
 use crate::batch::{Batch, BatchError, Inflated};
 use crate::config::Config;
-use crate::email::{DamagedBatch, Message};
+use crate::email::{DamagedBatch, Message, Short};
 use crate::error::chain;
 use crate::fault::{Fault, caught, caught_async};
 use crate::history::{By, History, Query, relate};
@@ -34,6 +34,12 @@ use request::Request;
 
 /// What publishing may need of an invocation's time, and what is left of it afterwards.
 const PUBLISHING: Duration = Duration::from_secs(20);
+
+/// What must be left of an invocation's time for an alert to be written out; with less it goes out in its short form.
+const WRITING: Duration = Duration::from_secs(12);
+
+/// What must be left for more log events to be read. What is not read by then fails the invocation, so Lambda tries again.
+const READING: Duration = Duration::from_secs(14);
 
 /// What is left of an invocation's time to say why it fails.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -58,8 +64,8 @@ pub enum HandlerError<E: Error + 'static> {
     /// The mail can't be sent.
     #[error("the mail could not be sent")]
     Notify(#[source] E),
-    /// The mail may have been sent, but there is no time left to wait for the answer.
-    #[error("the mail could not be sent: the function's time is over")]
+    /// There was no time left to read all log events, or to wait for the answer about a mail that may have been sent.
+    #[error("the function's time is over: log events were not read, or a mail was not answered")]
     Time,
     /// This program has a fault.
     #[error(transparent)]
@@ -91,12 +97,28 @@ pub struct Handler<N, H> {
     notify: N,
     history: H,
     memory: Mutex<Memory>,
+    clock: Box<dyn Fn() -> Instant + Send + Sync>,
+}
+
+/// By when an invocation must have got how far.
+#[derive(Debug, Clone, Copy)]
+struct Deadlines {
+    reading: Instant,
+    lookups: Instant,
+    writing: Instant,
+    publishing: Instant,
 }
 
 impl<N: Notify, H: History> Handler<N, H> {
     /// The pipeline with this configuration.
     pub fn new(config: Config, notify: N, history: H) -> Self {
-        Self { config, notify, history, memory: Mutex::default() }
+        Self { config, notify, history, memory: Mutex::default(), clock: Box::new(Instant::now) }
+    }
+
+    /// The same with another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        Self { clock: Box::new(clock), ..self }
     }
 
     /// Where messages go.
@@ -146,7 +168,14 @@ impl<N: Notify, H: History> Handler<N, H> {
         started: Instant,
         report: &mut Report,
     ) -> Result<(), HandlerError<N::Error>> {
-        let last = started + time_left.saturating_sub(LAST_WORDS);
+        let by = |rest: Duration| started + time_left.saturating_sub(rest);
+        let deadlines = Deadlines {
+            reading: by(READING),
+            lookups: by(PUBLISHING),
+            writing: by(WRITING),
+            publishing: by(LAST_WORDS),
+        };
+        let last = deadlines.publishing;
         match request {
             Some(Request::Test) => return self.test(report, last).await,
             Some(Request::Heartbeat) => {
@@ -170,18 +199,22 @@ impl<N: Notify, H: History> Handler<N, H> {
             report.ignored = batch.others + batch.log_events.len();
         } else {
             report.ignored = batch.others;
-            let lookups_end = started + time_left.saturating_sub(PUBLISHING);
             let mut log_events = batch.log_events.iter();
             let mut seen = HashSet::new();
             let mut beside = Vec::new();
             while log_events.len() > 0 {
                 let found = {
                     let mailed = &self.memory().mailed;
-                    Found::next(&mut log_events, &self.config.rules, mailed, &mut seen, &mut beside, report)
+                    let in_time = || (self.clock)() < deadlines.reading;
+                    Found::next(&mut log_events, &self.config.rules, mailed, &mut seen, &mut beside, report, in_time)
                 };
+                let cut = found.cut;
                 let origin = Origin::from(&batch.data);
                 if let Some(alert) = Alert::new(origin, found.matches, found.unreadable, &beside) {
-                    self.tell(alert, found.keys, report, lookups_end, last, request_id).await?;
+                    self.tell(alert, found.keys, report, deadlines, request_id).await?;
+                }
+                if cut {
+                    return Err(HandlerError::Time);
                 }
             }
         }
@@ -198,8 +231,7 @@ impl<N: Notify, H: History> Handler<N, H> {
         mut alert: Alert,
         keys: Vec<Key>,
         report: &mut Report,
-        lookups_end: Instant,
-        last: Instant,
+        deadlines: Deadlines,
         request_id: &str,
     ) -> Result<(), HandlerError<N::Error>> {
         let limits = Limited::of(&alert);
@@ -217,11 +249,13 @@ impl<N: Notify, H: History> Handler<N, H> {
             alert.held = memory.held();
             alert.may_be_repeated = memory.unanswered.has(&alert.id);
         }
-        if let Some(reach) = self.config.history {
-            let deadline = lookups_end.min(Instant::now() + reach.timeout);
+        if let Some(reach) = self.config.history
+            && (self.clock)() < deadlines.lookups
+        {
+            let deadline = deadlines.lookups.min(Instant::now() + reach.timeout);
             report.history_failures += relate(&self.history, &mut alert, reach, deadline).await.failures;
         }
-        let result = self.publish_alert(&alert, report, last, request_id).await;
+        let result = self.publish_alert(&alert, report, deadlines, request_id).await;
         let mut memory = self.memory();
         if let Err(error) = &result {
             let lost = match error {
@@ -239,25 +273,43 @@ impl<N: Notify, H: History> Handler<N, H> {
         result
     }
 
-    /// Publishes an alert; if this message will never be taken, once more in a form that is sure to be.
+    /// Publishes an alert; if there is no time to write it out, or if that message will never be taken, in a form that is
+    /// short and sure to be.
     async fn publish_alert(
         &self,
         alert: &Alert,
         report: &mut Report,
-        last: Instant,
+        deadlines: Deadlines,
         request_id: &str,
     ) -> Result<(), HandlerError<N::Error>> {
-        let refused = match caught(|| Message::new(alert, &self.config.style)) {
-            Ok(Ok(message)) => match self.publish(&message, report, last).await {
-                Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase => chain(&error),
+        let last = deadlines.publishing;
+        let (why, error) = match self.write(alert, deadlines) {
+            Ok(message) => match self.publish(&message, report, last).await {
+                Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase => {
+                    (Short::Refused, chain(&error))
+                }
                 result => return result,
             },
-            Ok(Err(error)) => chain(&error),
-            Err(fault) => fault.to_string(),
+            Err(short) => short,
         };
         let alert_id = alert.id.to_string();
-        tracing::error!(request_id, alert_id, error = refused, "the alert is sent as plain text");
-        self.publish(&Message::plain(alert), report, last).await
+        tracing::error!(request_id, alert_id, error, "the alert is sent in its short form");
+        self.publish(&Message::short(alert, why), report, last).await
+    }
+
+    /// Writes an alert out, or says why that can't be.
+    fn write(&self, alert: &Alert, deadlines: Deadlines) -> Result<Message, (Short, String)> {
+        let in_time = || (self.clock)() < deadlines.writing;
+        let late = || (Short::Time, "there is no time to write it out".to_owned());
+        if !in_time() {
+            return Err(late());
+        }
+        match caught(|| Message::within(alert, &self.config.style, in_time)) {
+            Ok(Ok(Some(message))) => Ok(message),
+            Ok(Ok(None)) => Err(late()),
+            Ok(Err(error)) => Err((Short::Fault, chain(&error))),
+            Err(fault) => Err((Short::Fault, fault.to_string())),
+        }
     }
 
     /// Publishes a message, and gives up while there is time to say so.

@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub matches: Vec<Match>,
     pub unreadable: Vec<Unreadable>,
     pub keys: Vec<Key>,
+    /// There was no time to read the rest.
+    pub cut: bool,
 }
 
 /// The most records kept that only say where credentials came from.
@@ -52,12 +54,16 @@ impl Found {
         seen: &mut HashSet<Key>,
         beside: &mut Vec<Record>,
         report: &mut Report,
+        in_time: impl Fn() -> bool,
     ) -> Self {
         let mut found = Self::default();
         let mut bytes = 0;
-        while bytes < FOUND_MAX
-            && let Some(event) = log_events.next()
-        {
+        while bytes < FOUND_MAX && log_events.len() > 0 {
+            found.cut = !in_time();
+            if found.cut {
+                break;
+            }
+            let Some(event) = log_events.next() else { break };
             // A fault in one log event must not cost the others.
             let reading = caught(|| read(event, rules));
             match reading.unwrap_or_else(|fault| Reading::Unreadable(faulty(event, rules, fault.to_string()))) {
