@@ -16,6 +16,8 @@
 //! counted in exactly one of the first four fields of a [`report::Report`].
 
 pub mod alert;
+#[cfg(feature = "lambda")]
+pub mod aws;
 pub mod batch;
 pub mod config;
 pub mod detail;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
+use root_usage_alert::aws::Aws;
 use root_usage_alert::config::Config;
 use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::CloudTrail;
@@ -26,7 +27,8 @@ async fn main() -> ExitCode {
         }
     };
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-    let handler = &Handler::new(config, Sns::new(topic), CloudTrail::default());
+    let aws = Aws::default();
+    let handler = &Handler::new(config, Sns::new(topic, aws.clone()), CloudTrail::new(aws));
     let function = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);
         let result = handler

@@ -1,12 +1,9 @@
 //! CloudTrail's own event history.
 
-use std::time::Duration;
-
+use aws_config::Region;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_cloudtrail::Client;
-use aws_sdk_cloudtrail::config::Config;
+use aws_sdk_cloudtrail::config::{Builder, Config};
 use aws_sdk_cloudtrail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
 use aws_sdk_cloudtrail::primitives::DateTime;
@@ -17,9 +14,7 @@ use tokio::time::Instant;
 use super::pace::Pace;
 use super::{By, History, LookUpError, Page, Query};
 use crate::alert::Why;
-
-/// How long to wait for a connection. The deadline bounds the rest.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::aws::Aws;
 
 /// How often one page is asked for.
 const ATTEMPTS: usize = 3;
@@ -27,22 +22,26 @@ const ATTEMPTS: usize = 3;
 /// CloudTrail's LookupEvents.
 ///
 /// The client is made when something is first looked up: almost no invocation does.
-#[derive(Default)]
 pub struct CloudTrail {
+    aws: Aws,
     client: OnceCell<Client>,
     pace: Pace,
 }
 
 impl CloudTrail {
+    /// The event history of the account that the function runs in.
+    #[must_use]
+    pub fn new(aws: Aws) -> Self {
+        Self { aws, client: OnceCell::new(), pace: Pace::default() }
+    }
+
     async fn client(&self) -> &Client {
         let make = || async {
-            let config = aws_config::defaults(BehaviorVersion::latest())
-                .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            let config = Builder::from(self.aws.config().await)
                 // Each attempt takes a token, so the attempts are made here.
                 .retry_config(RetryConfig::disabled())
-                .load()
-                .await;
-            Client::new(&config)
+                .build();
+            Client::from_conf(config)
         };
         self.client.get_or_init(make).await
     }

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
+use aws_config::Region;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::Builder;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError;
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
 use super::{Notify, Receipt, Refusal, Remedy};
+use crate::aws::Aws;
 use crate::config::TopicArn;
 use crate::email::Message;
-
-/// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,10 +24,10 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(18);
 
 /// An SNS topic.
 ///
-/// The client, and with it the certificates and the credentials, is made when the first message is published: almost
-/// no invocation publishes one.
+/// The client is made when the first message is published: almost no invocation publishes one.
 pub struct Sns {
     topic: TopicArn,
+    aws: Aws,
     client: OnceCell<Client>,
 }
 
@@ -91,23 +90,21 @@ fn remedy(code: &str, text: &str) -> (Remedy, &'static str) {
 impl Sns {
     /// The topic that alerts go to.
     #[must_use]
-    pub fn new(topic: TopicArn) -> Self {
-        Self { topic, client: OnceCell::new() }
+    pub fn new(topic: TopicArn, aws: Aws) -> Self {
+        Self { topic, aws, client: OnceCell::new() }
     }
 
     async fn client(&self) -> &Client {
         let make = || async {
             let timeouts = TimeoutConfig::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
                 .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build();
-            let config = aws_config::defaults(BehaviorVersion::latest())
+            let config = Builder::from(self.aws.config().await)
                 .region(Region::new(self.topic.region().to_owned()))
                 .timeout_config(timeouts)
-                .load()
-                .await;
-            Client::new(&config)
+                .build();
+            Client::from_conf(config)
         };
         self.client.get_or_init(make).await
     }

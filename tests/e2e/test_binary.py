@@ -1,4 +1,4 @@
-"""The function that `sam build` made, as a file: whether Lambda's operating system can load it."""
+"""The function that `sam build` made, as a file: whether Lambda's operating system can load it, and what is not in it."""
 
 import re
 
@@ -12,9 +12,13 @@ GLIBC = (2, 34)
 
 
 @pytest.fixture(scope="module")
-def symbols(built_template, tmp_path_factory):
+def binary(built_template):
+    return built_template.parent / "AlertFunction" / "bootstrap"
+
+
+@pytest.fixture(scope="module")
+def symbols(binary, tmp_path_factory):
     """What the binary wants from shared libraries. objdump comes with the C compiler."""
-    binary = built_template.parent / "AlertFunction" / "bootstrap"
     return run(["objdump", "--dynamic-syms", str(binary)], environment(tmp_path_factory.mktemp("binary"))).stdout
 
 
@@ -27,3 +31,12 @@ def test_binary_asks_for_no_newer_glibc_than_lambda_has(symbols):
 
 def test_binary_is_for_the_default_architecture(symbols):
     assert "elf64-x86-64" in symbols
+
+
+def test_binary_does_not_collect_jitter_entropy(binary):
+    """aws-lc does, 30 ms of CPU at each start, and a stripped binary has its file names in it, if nothing else."""
+    content = binary.read_bytes()
+
+    assert b"/crypto/ring/" in content
+    for text in [b"aws-lc", b"jent_", b"jitterentropy"]:
+        assert text not in content

@@ -1,0 +1,46 @@
+//! What all calls to AWS share: one HTTP client, one set of root certificates, one cache of credentials.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use tokio::sync::OnceCell;
+
+/// How long to wait for a connection, TLS included, of whichever service: a lost first packet is sent again after one
+/// second.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The SDK's settings, from which each service's client is made.
+///
+/// They are loaded, and the root certificates read, when the first client is needed: almost no invocation needs one. A
+/// clone is the same settings.
+///
+/// Root certificates are the operating system's, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+#[derive(Debug, Clone, Default)]
+pub struct Aws(Arc<OnceCell<SdkConfig>>);
+
+impl Aws {
+    /// The settings.
+    pub async fn config(&self) -> &SdkConfig {
+        self.0.get_or_init(|| aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).load()).await
+    }
+}
+
+/// An HTTP client with one connector for every service.
+///
+/// The SDK's own makes a connector, and reads the root certificates, twice for each service and once more for each
+/// other timeout. Cryptography is ring's: aws-lc, the SDK's default, spends 30 ms of CPU at the start of each process
+/// on collecting entropy beside the kernel's; docs/performance.md has the figures.
+fn http_client() -> SharedHttpClient {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+    let connector =
+        Connector::builder().connector_settings(settings).tls_provider(Provider::rustls(CryptoMode::Ring)).build();
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
+}
