@@ -8,6 +8,8 @@ How many alarms a stack has is counted in the expanded template, so it needs wha
 """
 
 import argparse
+import functools
+import math
 import re
 import sys
 from pathlib import Path
@@ -43,13 +45,17 @@ HOURS = 730
 SECONDS = HOURS * 3600
 GB = 1e9
 
-# What the function does. MEMORY_GB is the template's MemorySize.
-MEMORY_GB = 0.125
+# What the function does.
 METRICS_OF_THE_FUNCTION = 8
-# Assumed, on the high side; the REPORT lines of the function's log have yours.
-INVOCATION_SECONDS = 1.0  # with a mail and its look-ups; they wait for CloudTrail most of the time
-HEARTBEAT_SECONDS = 0.5
-SCAN_SECONDS = 0.1  # a batch in which nothing matches
+# AWS Lambda Developer Guide, "Configure Lambda function memory": with this many MB a function has one whole vCPU, with
+# fewer a part of it. It has one thread that works, so more bring it nothing.
+WHOLE_CPU_MB = 1769
+# Of an invocation, seconds of waiting, which memory does not change, and seconds of a whole vCPU: the figures of
+# docs/performance.md, and as much again. The REPORT lines of the function's log have yours.
+ALERT = (1.0, 0.030)  # the first of an instance, with its look-ups; it waits for CloudTrail most of the time
+HEARTBEAT = (0.4, 0.020)
+SCAN = (0.0, 0.002)  # a batch of 1,000 records in which nothing matches
+LARGEST = (0.0, 1.0)  # the most that an event of 1 MB may take
 LOG_BYTES = 2000  # an invocation's lines in the function's log, Lambda's own included
 RECORD_BYTES = 1800  # a CloudTrail record
 COMPRESSED = 0.1  # what becomes of a record in an archive or a bucket
@@ -74,8 +80,21 @@ def alarms(**parameters):
     return metrics, len([one for one in resources if one["Type"] == "AWS::CloudWatch::CompositeAlarm"])
 
 
-def invocations(count, seconds):
-    return count * (price("request") + seconds * MEMORY_GB * price("gb_second"))
+@functools.cache
+def memory_size():
+    """What the template gives the function, in MB."""
+    return expand()["Resources"]["AlertFunction"]["Properties"]["MemorySize"]
+
+
+def duration(work, memory=None):
+    """What Lambda bills for an invocation, in seconds: whole milliseconds."""
+    waiting, cpu = work
+    return math.ceil((waiting + cpu * WHOLE_CPU_MB / min(memory or memory_size(), WHOLE_CPU_MB)) * 1000) / 1000
+
+
+def invocations(count, work, memory=None):
+    memory = memory or memory_size()
+    return count * (price("request") + duration(work, memory) * memory / 1024 * price("gb_second"))
 
 
 def log_cost(size):
@@ -83,8 +102,9 @@ def log_cost(size):
     return size / GB * (price("ingest") + 12 * COMPRESSED * price("archive"))
 
 
-def stack(load, sees_all=False, **parameters):
+def stack(load, sees_all=False, memory=None, **parameters):
     """The rows of one stack's bill: what, how it was worked out, USD."""
+    memory = memory or memory_size()
     metrics, composite = alarms(**parameters)
     mails = load["mails"]
     rows = [("alarms", f"{metrics} × {price('alarm'):.2f}", metrics * price("alarm"))]
@@ -97,15 +117,16 @@ def stack(load, sees_all=False, **parameters):
         rows.append(("the function's metrics", arithmetic, cost))
     cost = mails * price("metric") / HOURS
     rows.append(("the recipe's metric", f"{mails} of {HOURS} h × {price('metric'):.2f}", cost))
-    cost = invocations(HOURS, HEARTBEAT_SECONDS) + HOURS * price("schedule")
-    rows.append(("heartbeat", f"{HOURS} × {HEARTBEAT_SECONDS} s at 128 MB", cost))
+    cost = invocations(HOURS, HEARTBEAT, memory) + HOURS * price("schedule")
+    rows.append(("heartbeat", f"{HOURS} × {duration(HEARTBEAT, memory)} s at {memory} MB", cost))
     runs = HOURS + mails
     if sees_all:
         batches = load["records"] / RECORDS_A_BATCH
         runs += batches
-        arithmetic = f"{batches:,.0f} × {SCAN_SECONDS} s at 128 MB"
-        rows.append((f"every record read, {RECORDS_A_BATCH:,} a batch", arithmetic, invocations(batches, SCAN_SECONDS)))
-    cost = invocations(mails, INVOCATION_SECONDS) + mails * (2 * price("publish") + 2 * price("mail"))
+        arithmetic = f"{batches:,.0f} × {duration(SCAN, memory)} s at {memory} MB"
+        cost = invocations(batches, SCAN, memory)
+        rows.append((f"every record read, {RECORDS_A_BATCH:,} a batch", arithmetic, cost))
+    cost = invocations(mails, ALERT, memory) + mails * (2 * price("publish") + 2 * price("mail"))
     rows.append(("alerts, with the recipe's mail", f"{mails} × 2 mails", cost))
     rows.append(("the function's log", f"{runs:,.0f} × {LOG_BYTES / 1000:.0f} kB, kept a year", log_cost(runs * LOG_BYTES)))
     return rows
@@ -176,6 +197,21 @@ def options():
     )
 
 
+def memory():
+    """What other memory would cost, and what it would gain."""
+    lines = [
+        "| memory | a mail's wait for the function, waiting for AWS not counted | the largest event "
+        "| the small account, USD | 1,000 records a second, all read, USD |",
+        "| ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for size in (128, 256, memory_size(), 1024, WHOLE_CPU_MB):
+        mail, largest = (duration((0.0, work[1]), size) for work in (ALERT, LARGEST))
+        small, large = total(stack(SMALL, memory=size)), total(stack(LARGE, sees_all=True, memory=size))
+        mark = "**" if size == memory_size() else ""
+        lines.append(f"| {mark}{size:,} MB{mark} | {mail:.2f} s | {largest:.1f} s | {small:.3f} | {large:.2f} |")
+    return "\n".join(lines)
+
+
 def summary():
     rows = [
         ("the default: everything watched", [total(stack(load)) for load in (SMALL, LARGE)]),
@@ -205,6 +241,7 @@ def tables():
         "large-all": bill(stack(LARGE, sees_all=True)),
         "large-trail": bill(trail(LARGE, regions=17)),
         "options": options(),
+        "memory": memory(),
         "summary": summary(),
         "prices": f"Prices of {PRICES_OF}, US East (N. Virginia).\n\n{prices()}",
     }

@@ -18,7 +18,7 @@ use crate::rule::RuleSet;
 
 /// The most bytes that one mail's matches may take in memory; what is over makes another mail.
 ///
-/// With a batch of 32 MiB around it, the function stays within 96 of its 128 MB.
+/// With a batch of 32 MiB around it, the function stays within 96 MiB.
 const FOUND_MAX: usize = 24 << 20;
 
 /// What a log event that was found takes beside its record: its keys, its place in every list and order.

@@ -35,7 +35,7 @@ use crate::region;
 /// The most pages read of one look-up.
 const PAGES_MAX: usize = 3;
 
-/// The most bytes of records read of one look-up: the function has 128 MB for everything.
+/// The most bytes of records read of one look-up: all that the function does has to fit into 96 MiB.
 const BYTES_MAX: usize = 2 << 20;
 
 /// The most actors looked up for one alert, the gravest first.

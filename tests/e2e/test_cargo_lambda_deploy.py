@@ -49,7 +49,7 @@ def test_function_is_made_and_then_updated(name, arguments, cargo_lambda, emulat
         code = urllib.request.urlopen(made["Code"]["Location"], timeout=30).read()
         assert zipfile.ZipFile(io.BytesIO(code)).namelist() == ["bootstrap"]
         assert made["Configuration"]["Runtime"] == "provided.al2023"
-        assert made["Configuration"]["MemorySize"] == 128
+        assert made["Configuration"]["MemorySize"] == 512
         assert made["Configuration"]["Timeout"] == 30
 
         aws.update_function_code(FunctionName=name, ZipFile=other_code())

@@ -227,7 +227,7 @@ def test_function_is_set_up_as_the_template_says(stack, emulator):
     function = emulator.client("lambda").get_function_configuration(FunctionName=stack.function)
 
     assert function["Runtime"] == "provided.al2023"
-    assert function["MemorySize"] == 128
+    assert function["MemorySize"] == 512
     assert function["Timeout"] == 30
     assert function["LoggingConfig"]["LogFormat"] == "JSON"
     assert function["Environment"]["Variables"]["ALERT_TOPIC_ARN"] == stack.topic

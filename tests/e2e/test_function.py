@@ -98,7 +98,7 @@ def function(binary, scratch, sns_answers, **variables):
         scratch,
         AWS_LAMBDA_RUNTIME_API=stub.address,
         AWS_LAMBDA_FUNCTION_NAME="f",
-        AWS_LAMBDA_FUNCTION_MEMORY_SIZE="128",
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE="512",
         AWS_LAMBDA_FUNCTION_VERSION="1",
         AWS_LAMBDA_LOG_FORMAT="JSON",
         ALERT_TOPIC_ARN=TOPIC,

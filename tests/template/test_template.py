@@ -225,7 +225,7 @@ def test_lambda_retries_twice_for_six_hours(default):
 def test_function_is_small_and_logs_json(default):
     function = properties(default, "AlertFunction")
 
-    assert (function["Runtime"], function["MemorySize"], function["Timeout"]) == ("provided.al2023", 128, 30)
+    assert (function["Runtime"], function["MemorySize"], function["Timeout"]) == ("provided.al2023", 512, 30)
     assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": "<AlertFunctionLogGroup>"}
     assert properties(default, "AlertFunctionLogGroup")["RetentionInDays"] == "365"
 
