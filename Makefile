@@ -90,9 +90,9 @@ access-levels: $(LEVELS) ## Make templates/access-levels.tsv, what AWS says its 
 cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
 	.venv/tools/bin/python docs/cost.py
 
-bench: ## Measure the function and scan against their goals. BENCH_SHORT=1 only shows that it works
+bench: $(TOOLS) ## Measure the function and scan against their goals. BENCH_SHORT=1 only shows that it works
 	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
-	cargo bench $(CARGO_FLAGS) --bench process
+	PATH="$(CURDIR)/.venv/tools/bin:$$PATH" cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
 	@$(MAKE) --no-print-directory bench-scan
 

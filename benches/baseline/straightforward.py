@@ -7,16 +7,17 @@ import json
 import os
 
 
-def handler(event):
+def matches(event):
+    """The messages of the event that the rule `root-usage` matches."""
     data = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
-    matched = 0
     for log_event in data["logEvents"]:
-        identity = json.loads(log_event["message"]).get("userIdentity", {})
-        matched += identity.get("type") == "Root" and "invokedBy" not in identity
-    return matched
+        record = json.loads(log_event["message"])
+        identity = record.get("userIdentity", {})
+        if identity.get("type") == "Root" and "invokedBy" not in identity:
+            yield record
 
 
-def main():
+def run(handler):
     runtime = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
     while True:
         runtime.request("GET", "/2018-06-01/runtime/invocation/next")
@@ -27,4 +28,5 @@ def main():
         runtime.getresponse().read()
 
 
-main()
+if __name__ == "__main__":
+    run(lambda event: sum(1 for _ in matches(event)))

@@ -5,11 +5,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "no figure has so many digits")]
 
+mod aws;
 mod batch;
 mod chart;
+mod mail;
 #[path = "../records/mod.rs"]
 mod records;
 mod runtime_api;
+mod share;
+mod table;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,16 +21,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use root_usage_alert::json::Json;
 use root_usage_alert::rule::Rule;
 
+use aws::Aws;
 use batch::{Batch, records};
 use chart::{Line, Panel};
-use runtime_api::{Function, Sns};
+use runtime_api::Function;
+use share::WHOLE_CPU;
+use table::Table;
 
 const SEED: u64 = 8;
 const ALL_RULES: &str = "root-usage,cis";
@@ -69,37 +75,6 @@ fn in_turns(functions: &mut [&mut Function], batch: &Batch, rounds: usize, turn:
     Times(times)
 }
 
-struct Row {
-    work: String,
-    goal: String,
-    result: String,
-    met: Option<bool>,
-}
-
-struct Table(Vec<Row>);
-
-impl Table {
-    fn add(&mut self, work: &str, goal: &str, result: String, met: Option<bool>) {
-        self.0.push(Row { work: work.to_owned(), goal: goal.to_owned(), result, met });
-    }
-
-    fn ratio(&mut self, work: &str, most: f64, of: &str, times: &Times, to: usize, function: usize) {
-        let ratio = times.ratio(function, to);
-        let (one, other) = (times.seconds(function) * 1e3, times.seconds(to) * 1e3);
-        let result = format!("{ratio:.2} × ({one:.3} ms to {other:.3} ms)");
-        self.add(work, &format!("at most {most} × {of}"), result, Some(ratio <= most));
-    }
-
-    fn print(&self) {
-        println!("| work | goal | result | met |\n| --- | --- | --- | --- |");
-        for Row { work, goal, result, met } in &self.0 {
-            let met = met.map_or("", |met| if met { "yes" } else { "**no**" });
-            println!("| {work} | {goal} | {result} | {met} |");
-        }
-        println!();
-    }
-}
-
 fn main() {
     let short = std::env::var_os("BENCH_SHORT").is_some_and(|value| value != "0" && !value.is_empty());
     let (rounds, starts) = if short { (5, 9) } else { (25, 40) };
@@ -109,16 +84,14 @@ fn main() {
     let (noop, floor, plain) = (baseline("noop"), baseline("floor"), baseline("straightforward"));
     let python = python();
 
-    let sns = Sns::start();
-    let with = |rules: &'static str| {
-        [("RULES", rules), ("HISTORY_MINUTES", "0"), ("AWS_ENDPOINT_URL_SNS", &sns.url)]
-            .map(|(name, value)| (name, value))
-    };
+    let aws = Aws::start();
+    let aws_vars = aws.vars();
+    let with = |rules: &'static str| [&[("RULES", rules), ("HISTORY_MINUTES", "0")], &aws_vars[..]].concat();
 
     let batch = Batch::new(&records(SEED, 4_000, 0));
     print_data(&batch);
 
-    let mut table = Table(Vec::new());
+    let mut table = Table::default();
     let mut functions = [
         Function::start(&[&noop], &[]),
         Function::start(&[&floor], &[]),
@@ -162,13 +135,9 @@ fn main() {
         format!("+{more:.1} MB ({:.1} MB to {:.1} MB)", memory[0] / MB, memory[1] / MB),
         Some(more <= 3.0),
     );
-    let (mailed, polled, cpu) = first_mail(&binary, &with("root-usage"), &sns, starts);
-    table.add(
-        "start to mail posted, the first invocation matches",
-        "reported",
-        format!("{mailed:.1} ms, of which {polled:.1} ms to the first poll; CPU {cpu:.1} ms"),
-        None,
-    );
+    let candidates = mail::candidates(&aws, &noop, &binary, python.as_deref());
+    let waits = mail::measure(&candidates, &aws, if short { 3 } else { 11 });
+    waits.judge(&mut table);
 
     let mut fresh = Function::start(&[&binary], &with("root-usage"));
     let event: Arc<[u8]> = batch.event.clone().into();
@@ -180,6 +149,7 @@ fn main() {
     table.add("packaged zip", "at most 5 MB", format!("{zip:.2} MB"), Some(zip <= 5.0));
     table.print();
 
+    waits.print(aws.root_count);
     println!("What one record costs:\n\n| invocation | CPU | to the no-op |\n| --- | --- | --- |");
     for (what, function) in [
         ("no-op", 0),
@@ -286,23 +256,6 @@ fn starting(binary: &Path, noop: &Path, vars: &[(&str, &str)], starts: usize) ->
     }
 }
 
-/// Milliseconds from the start of the process to its request to SNS, to its first poll, and of CPU in all.
-fn first_mail(binary: &Path, vars: &[(&str, &str)], sns: &Sns, starts: usize) -> (f64, f64, f64) {
-    let event: Arc<[u8]> = Batch::new(&records(SEED, 1, 1)).event.into();
-    while sns.published.try_recv().is_ok() {}
-    let measured: Vec<_> = (0..starts)
-        .map(|_| {
-            let mut function = Function::start(&[binary], vars);
-            function.invoke(&event);
-            let published = sns.published.recv_timeout(Duration::from_secs(10)).expect("a mail");
-            let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-            [milliseconds(published - function.started()), milliseconds(function.start), milliseconds(function.cpu())]
-        })
-        .collect();
-    let of = |index: usize| median(measured.iter().map(|row| row[index]).collect());
-    (of(0), of(1), of(2))
-}
-
 /// The size of a zip that holds the binary.
 fn zipped(binary: &Path) -> usize {
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
@@ -317,8 +270,7 @@ fn print_cost(large: f64, single: f64) {
     // "Configure Lambda function memory": at 1,769 MB a function has one whole vCPU, below in proportion.
     const GB_SECOND: f64 = 0.000_016_666_7;
     const REQUEST: f64 = 0.000_000_2;
-    const MEMORY: f64 = 128.0;
-    const WHOLE_CPU: f64 = 1_769.0;
+    const MEMORY: f64 = 512.0;
     const MONTH: f64 = 30.0 * 86_400.0;
     println!(
         "A month, unfiltered: invocations × (${REQUEST:.7} + billed seconds × {MEMORY}/1024 GB × ${GB_SECOND:.10});\n\
@@ -344,7 +296,7 @@ fn print_cost(large: f64, single: f64) {
 fn growth<'v>(
     functions: &mut [Function; 5],
     binary: &Path,
-    with: &impl Fn(&'static str) -> [(&'v str, &'v str); 3],
+    with: &impl Fn(&'static str) -> Vec<(&'v str, &'v str)>,
     rounds: usize,
     short: bool,
 ) -> [Panel; 3] {
@@ -362,7 +314,7 @@ fn growth<'v>(
     let ids: Vec<String> = Rule::shipped().into_iter().map(|rule| rule.id).collect();
     let mut lines = ["floor", "root-usage-alert"].map(Line::new);
     for count in [1, 2, 3, 5, 8, 12, 16, ids.len()] {
-        let mut vars = with("root-usage").to_vec();
+        let mut vars = with("root-usage");
         let rules = ids[..count].join(",");
         vars.push(("RULES", &rules));
         let mut function = Function::start(&[binary], &vars);

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::share::Share;
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the function did.
@@ -28,11 +30,17 @@ pub struct Function {
     /// From the start of the process to its first poll.
     pub start: Duration,
     started: Instant,
+    answered: Instant,
 }
 
 impl Function {
     /// Starts the process and waits until it asks for its first event.
     pub fn start(command: &[&Path], vars: &[(&str, &str)]) -> Self {
+        Self::start_in(None, command, vars)
+    }
+
+    /// The same with a share of a processor.
+    pub fn start_in(share: Option<&Share>, command: &[&Path], vars: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, next) = channel();
@@ -45,16 +53,20 @@ impl Function {
                 thread::spawn(move || serve(stream.unwrap(), &next, &step).unwrap_or_default());
             }
         });
-        let mut process = Command::new(command[0]);
+        let mut process = Command::new(if share.is_some() { Path::new("/bin/sh") } else { command[0] });
+        if let Some(share) = share {
+            process.args(["-c", &share.enter(), "sh"]).arg(command[0]);
+        }
         process
             .args(&command[1..])
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "function")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
             .env("ALERT_TOPIC_ARN", "arn:aws:sns:us-east-1:111122223333:alerts")
@@ -63,7 +75,7 @@ impl Function {
             .stdout(Stdio::null());
         let started = Instant::now();
         let child = process.spawn().unwrap_or_else(|error| panic!("{}: {error}", command[0].display()));
-        let mut function = Self { child, events, steps, start: Duration::ZERO, started };
+        let mut function = Self { child, events, steps, start: Duration::ZERO, started, answered: started };
         function.start = function.polled() - started;
         function.rest();
         function
@@ -73,7 +85,9 @@ impl Function {
     pub fn invoke(&mut self, event: &Arc<[u8]>) -> (Duration, String) {
         let before = self.cpu();
         self.events.send(Arc::clone(event)).unwrap();
-        let answer = match self.steps.recv_timeout(DEADLINE).unwrap().1 {
+        let (answered, step) = self.steps.recv_timeout(DEADLINE).unwrap();
+        self.answered = answered;
+        let answer = match step {
             Step::Answered(answer) => answer,
             Step::Failed(error) => panic!("the function failed: {error}"),
             Step::Polled => panic!("the function polled without an answer"),
@@ -107,6 +121,11 @@ impl Function {
         self.started
     }
 
+    /// When it last answered.
+    pub fn answered(&self) -> Instant {
+        self.answered
+    }
+
     fn polled(&self) -> Instant {
         match self.steps.recv_timeout(DEADLINE).expect("the function polls") {
             (at, Step::Polled) => at,
@@ -134,7 +153,7 @@ impl Drop for Function {
 }
 
 /// Reads one HTTP request: its first line and its body.
-fn request(reader: &mut impl BufRead) -> std::io::Result<Option<(String, Vec<u8>)>> {
+pub fn request(reader: &mut impl BufRead) -> std::io::Result<Option<(String, Vec<u8>)>> {
     let mut first = String::new();
     if reader.read_line(&mut first)? == 0 {
         return Ok(None);
@@ -182,41 +201,4 @@ fn serve(stream: TcpStream, next: &Mutex<Receiver<Arc<[u8]>>>, step: &Sender<(In
         }
     }
     Ok(())
-}
-
-/// An SNS endpoint on loopback: takes every message, and tells when.
-pub struct Sns {
-    pub url: String,
-    pub published: Receiver<Instant>,
-}
-
-impl Sns {
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (tell, published) = channel();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let tell = tell.clone();
-                thread::spawn(move || {
-                    let stream = stream.unwrap();
-                    let mut writer = stream.try_clone().unwrap();
-                    let mut reader = BufReader::new(stream);
-                    while let Ok(Some(_)) = request(&mut reader) {
-                        let _ = tell.send(Instant::now());
-                        let body = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult>\
-                            <MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b</MessageId></PublishResult></PublishResponse>";
-                        let answer = format!(
-                            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}",
-                            body.len()
-                        );
-                        if writer.write_all(answer.as_bytes()).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        Self { url, published }
-    }
 }
