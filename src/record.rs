@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::detail::{Detail, details};
 use crate::json::Json;
+use crate::region::{self, Partition};
 
 /// How many names a path may have; `userIdentity.sessionContext.attributes.creationDate` is the longest that is asked for.
 const PATH_MAX: usize = 4;
@@ -132,6 +133,15 @@ impl Record {
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         self.text(&["awsRegion"])
+    }
+
+    /// The partition it happened in: its Region's, or that of who acted where it names no Region.
+    #[must_use]
+    pub fn partition(&self) -> Option<&'static Partition> {
+        match self.region() {
+            Some(region) => region::partition(region),
+            None => self.arn().and_then(region::partition_of_arn),
+        }
     }
 
     /// `sourceIPAddress`: IPv4, IPv6, a service's name or `AWS Internal`.

@@ -85,6 +85,7 @@ async fn the_section_reads_as_it_did() {
             "several-actors",
             "unreadable-only",
             "central-root-session-later",
+            "unknown-partition",
         ] {
             let history = Recorded::from_lines(HISTORY).unwrap();
             let (report, mails) = mails(&event(name), history, &[("ALERT_LANGUAGE", language)]).await;
@@ -112,6 +113,7 @@ async fn only_a_match_is_looked_up_and_only_where_it_is_switched_on() {
         ("control-message", &[], false),
         ("root-by-service", &[], false),
         ("unreadable-only", &[], false),
+        ("unknown-partition", &[], false),
         ("create-access-key", &[("HISTORY_MINUTES", "0")], false),
         ("create-access-key", &[], true),
     ] {

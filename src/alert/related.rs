@@ -14,6 +14,8 @@ pub enum Related {
     Activity(Activity),
     /// It happened in another account than the log group's; its history can only be looked up there.
     OtherAccount,
+    /// No record of theirs is of a partition that is known, so nobody can be asked.
+    UnknownPartition,
     /// There were graver actors, and more of them than are looked up.
     LeftOut,
 }

@@ -17,6 +17,7 @@ use crate::record::{Outcome, Record};
 pub(super) enum History {
     LookedUp(Box<Past>),
     OtherAccount { command: Option<String> },
+    UnknownPartition,
     LeftOut,
 }
 
@@ -105,6 +106,7 @@ impl History {
                 let command = event.and_then(|(region, id)| super::link::lookup_command(region, id));
                 Self::OtherAccount { command }
             }
+            Related::UnknownPartition => Self::UnknownPartition,
             Related::LeftOut => Self::LeftOut,
         }
     }

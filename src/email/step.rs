@@ -4,7 +4,7 @@
 
 use super::{Clean, link};
 use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key};
-use crate::region::is_region;
+use crate::region::{Credentials, Partition, partition};
 
 /// Something to do next.
 #[derive(Clone, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
         let second = |action: &&Action| action.category == Category::FailedSecondFactor;
         all().filter(second).find(|action| action.record.is_root() == root)
     };
-    let gov_cloud = gravest.record.region().is_some_and(|region| region.starts_with("us-gov-"));
+    let gov_cloud = gravest.record.partition().is_some_and(|known| known.root.credentials == Credentials::KeysOnly);
     let harmless = alert.actors.iter().all(|actor| actor.gravest().category == Category::FailedSignIn);
     let root_tried = all().any(|action| action.record.is_root());
     let account = |action: &Action| action.record.account().map(Clean::name);
@@ -193,12 +193,11 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
     steps.0
 }
 
-/// An account and a Region that can stand in a command, in the partition that has what these commands call.
-fn place(action: &Action) -> Option<(&str, &str)> {
+/// An account and a Region that can stand in a command, in a partition that has what these commands call.
+fn place(action: &Action, has: fn(&Partition) -> bool) -> Option<(&str, &str)> {
     let account = action.record.account().filter(|account| is_account(account))?;
-    let region = action.record.region().filter(|region| is_region(region))?;
-    let elsewhere = ["us-gov-", "cn-", "us-iso", "eu-iso", "eusc-"].iter().any(|prefix| region.starts_with(prefix));
-    (!elsewhere).then_some((account, region))
+    let region = action.record.region().filter(|region| partition(region).is_some_and(has))?;
+    Some((account, region))
 }
 
 fn is_account(text: &str) -> bool {
@@ -207,7 +206,7 @@ fn is_account(text: &str) -> bool {
 
 /// The command that finds who called `AssumeRoot`: it is recorded in the Region that was called.
 fn find_assume_root(actor: &Actor) -> Option<String> {
-    let region = actor.gravest().record.region().filter(|region| is_region(region))?;
+    let region = actor.gravest().record.region().filter(|region| partition(region).is_some())?;
     Some(format!(
         "aws cloudtrail lookup-events --region {region} --lookup-attributes AttributeKey=EventName,AttributeValue=AssumeRoot"
     ))
@@ -215,7 +214,7 @@ fn find_assume_root(actor: &Actor) -> Option<String> {
 
 /// The commands that end what `aws login` began. Source: botocore 1.44.8, the model `signin`.
 fn revoke_command_line(actor: &Actor) -> Option<(Clean, Vec<String>)> {
-    let (account, region) = actor.actions.iter().find_map(place)?;
+    let (account, region) = actor.actions.iter().find_map(|action| place(action, |known| known.root.aws_login))?;
     let root = format!("--region {region} --principal-arn arn:aws:iam::{account}:root");
     let commands = vec![
         format!("aws signin list-sessions {root} --query items[].sessionArn"),
@@ -229,7 +228,7 @@ fn revoke_command_line(actor: &Actor) -> Option<(Clean, Vec<String>)> {
 /// Source: IAM User Guide, "Perform a privileged task on an AWS Organizations member account": a Regional endpoint, at
 /// most 900 seconds.
 fn remove_root_credentials(action: &Action) -> Option<(Clean, Vec<String>)> {
-    let (account, region) = place(action)?;
+    let (account, region) = place(action, |known| known.root.central_access)?;
     let commands = vec![
         format!(
             "aws sts assume-root --region {region} --target-principal {account} \

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::detail::Details;
 use super::held::HeldBack;
 use super::lines::{LeftOut, Line, Reads, Resource, details, fold_lines, masked, resources};
+use super::link::Links;
 use super::related::History;
 use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style, link};
@@ -65,16 +66,6 @@ pub(super) struct View {
     #[serde(rename = "heldBack")]
     pub held: HeldBack,
     pub may_be_repeated: bool,
-}
-
-/// Pages that the next steps name.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Links {
-    pub security_credentials: String,
-    pub users: String,
-    pub trails: String,
-    pub support: String,
 }
 
 /// Why a severity is higher than what was done alone would be.
@@ -356,7 +347,6 @@ impl View {
     pub(super) fn new(alert: &Alert, style: &Style, budget: &Budget, subject: &str) -> Self {
         let others = alert.actors.get(budget.actors..).unwrap_or_default();
         let (others, left_out) = others.split_at(budget.other_actors.min(others.len()));
-        let region = alert.actors.first().and_then(|actor| actor.gravest().record.region());
         let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
         let accounts: std::collections::BTreeSet<&str> = all().filter_map(|action| action.record.account()).collect();
         let unreadable = alert.unreadable.iter().take(budget.lines).map(|event| UnreadableLine {
@@ -390,12 +380,7 @@ impl View {
             log_group_owner: Clean::name(&alert.origin.owner),
             log_group: Clean::log_name(&alert.origin.log_group),
             log_stream: Clean::log_name(&alert.origin.log_stream),
-            links: Links {
-                security_credentials: link::security_credentials(region),
-                users: link::users(region),
-                trails: link::trails(region),
-                support: link::support(region),
-            },
+            links: Links::new(alert),
             held: HeldBack::new(&alert.held, style),
             may_be_repeated: alert.may_be_repeated,
         }

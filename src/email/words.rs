@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::Language;
+use super::link::NoLinks;
 use super::related::{Before, History, Reason};
 use super::step::Step;
 use super::view::{Because, View, Who};

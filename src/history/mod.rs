@@ -198,11 +198,12 @@ fn calls(actors: &[Actor]) -> Vec<(Part, Query)> {
     queries
 }
 
-/// The Regions that can hold what somebody did: theirs, and the one that records what has no Region.
+/// The Regions that can hold what somebody did: theirs, and the one of its partition that records what has no Region.
+/// None in a partition that is not known.
 fn regions(actor: &Actor) -> Vec<String> {
-    let region = actor.first(Record::region).filter(|region| region::is_region(region));
-    let global = region::global(region.unwrap_or_default());
-    let mut regions: Vec<String> = region.into_iter().chain([global]).map(str::to_owned).collect();
+    let Some(partition) = actor.actions.iter().find_map(|action| action.record.partition()) else { return Vec::new() };
+    let region = actor.first(|record| record.region().filter(|region| region::partition(region).is_some()));
+    let mut regions: Vec<String> = region.into_iter().chain([partition.home]).map(str::to_owned).collect();
     regions.dedup();
     regions
 }
@@ -222,6 +223,10 @@ fn subjects(alert: &mut Alert, reach: Reach) -> Vec<Subject> {
         }
         let time = |action: &crate::alert::Action| action.record.event_time().or(action.received);
         let Some(to) = actor.actions.iter().filter_map(time).max() else { continue };
+        if regions(actor).is_empty() {
+            actor.related = Some(Related::UnknownPartition);
+            continue;
+        }
         let from = earlier(to, SignedDuration::from_mins(reach.minutes.into()));
         subjects.push(Subject { index, root: actor.identity == Identity::Root, regions: regions(actor), from, to });
     }
@@ -332,4 +337,41 @@ fn of(actor: &Actor, subject: &Subject, ended: &[Ended], told: &BTreeSet<&str>, 
     };
     let gaps = gaps.into_iter().map(|(_, gap)| gap).collect();
     Activity { minutes: reach.minutes, regions: subject.regions.clone(), actions, earlier, gaps }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Match, Origin};
+
+    #[test]
+    fn a_partition_that_is_not_known_is_not_asked() {
+        let china = Some("arn:aws-cn:iam::111122223333:root");
+        for (region, arn, asked) in [
+            (Some("eu-west-1"), None, Some(vec!["eu-west-1", "us-east-1"])),
+            (Some("us-east-1"), None, Some(vec!["us-east-1"])),
+            (Some("cn-northwest-1"), None, Some(vec!["cn-northwest-1", "cn-north-1"])),
+            (Some("eusc-de-east-1"), None, Some(vec!["eusc-de-east-1"])),
+            (Some("us-iso-west-1"), None, Some(vec!["us-iso-west-1", "us-iso-east-1"])),
+            (None, china, Some(vec!["cn-north-1"])),
+            (Some("xx-north-1"), china, None),
+            (Some("evil.example/"), china, None),
+            (None, Some("arn:aws-xx:iam::111122223333:root"), None),
+            (None, None, None),
+        ] {
+            let text = serde_json::json!({
+                "eventTime": "2026-11-20T02:51:26Z", "awsRegion": region, "userIdentity": { "type": "Root", "arn": arn },
+            })
+            .to_string();
+            let record = Record::new(&text, Json::parse(&text).unwrap());
+            let origin = Origin { owner: String::new(), log_group: String::new(), log_stream: String::new() };
+            let found = vec![Match { record, rules: Vec::new(), received: None }];
+            let mut alert = Alert::new(origin, found, Vec::new(), &[]).unwrap();
+            let subjects = subjects(&mut alert, Reach { minutes: 60, timeout: Duration::from_secs(3) });
+            let found = subjects.first().map(|subject| subject.regions.iter().map(String::as_str).collect());
+            assert_eq!(found, asked, "{region:?} {arn:?}");
+            let why_not = matches!(alert.actors[0].related, Some(Related::UnknownPartition));
+            assert_eq!(why_not, asked.is_none(), "{region:?} {arn:?}");
+        }
+    }
 }
