@@ -82,6 +82,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def source(rule: dict) -> str:
+    """Where the rule was published, as people cite it."""
+    return ", ".join(part for part in (rule["source"], rule.get("control"), rule["date"]) if part)
+
+
 def template(rules: list[dict]) -> str:
     """The template for the rules of the set."""
     return HEAD + "\n".join(
@@ -90,9 +95,9 @@ def template(rules: list[dict]) -> str:
             # CloudFormation's names have letters and digits only.
             name="".join(word.capitalize() for word in rule["id"].split("-")),
             title=rule["title"],
-            source=rule["source"],
+            source=source(rule),
             pattern=quoted(rule["pattern"]),
-            description=quoted(f"{rule['severity']}: {rule['title']} ({rule['source']})"),
+            description=quoted(f"{rule['severity']}: {rule['title']} ({source(rule)})"),
         )
         for rule in rules
         if SET in rule["sets"]

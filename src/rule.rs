@@ -1,6 +1,7 @@
 //! Rules: which records are worth a mail.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -30,12 +31,31 @@ pub struct Rule {
     pub severity: Option<Severity>,
     /// The sets it belongs to: one name in the configuration for all of their rules.
     pub sets: Vec<String>,
-    /// Who published the pattern, and where; `None` for an operator's own.
-    pub source: Option<String>,
+    /// Who published the pattern; `None` for an operator's own.
+    pub source: Option<Source>,
     /// The pattern to the letter, as it was published or written.
     pub text: String,
     /// What it matches.
     pub pattern: Pattern,
+}
+
+/// Where a pattern was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The document.
+    pub document: String,
+    /// The number it has there, where it has one: `CloudWatch.4`.
+    pub control: Option<String>,
+    /// The edition that was compared: year, and month where it is known.
+    pub date: String,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, ", self.document)?;
+        self.control.as_ref().map_or(Ok(()), |control| write!(f, "{control}, "))?;
+        f.write_str(&self.date)
+    }
 }
 
 /// A rule as it stands in the file.
@@ -47,7 +67,9 @@ struct Row {
     severity: Option<Severity>,
     #[serde(default)]
     sets: Vec<String>,
-    source: Option<String>,
+    control: Option<String>,
+    source: String,
+    date: String,
     pattern: String,
 }
 
@@ -55,7 +77,8 @@ impl TryFrom<Row> for Rule {
     type Error = PatternError;
 
     fn try_from(row: Row) -> Result<Self, PatternError> {
-        let Row { id, title, severity, sets, source, pattern: text } = row;
+        let Row { id, title, severity, sets, control, source, date, pattern: text } = row;
+        let source = Some(Source { document: source, control, date });
         Ok(Self { id, title, severity, sets, source, pattern: Pattern::parse(&text)?, text })
     }
 }
@@ -217,6 +240,11 @@ mod tests {
     #[derive(Deserialize)]
     struct Published {
         pattern: String,
+        sources: Vec<String>,
+    }
+
+    fn published() -> Vec<Published> {
+        include_str!("../tests/data/published.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
@@ -231,18 +259,52 @@ mod tests {
 
     #[test]
     fn every_pattern_is_the_published_one_to_the_letter() {
-        let published: BTreeSet<String> = include_str!("../tests/data/published.jsonl")
-            .lines()
-            .map(|line| serde_json::from_str::<Published>(line).unwrap().pattern)
-            .collect();
+        let published = published();
         for rule in Rule::shipped() {
             if rule.id == "root-usage" {
                 // The Security Blog's, which has no `eventType`.
                 let text = r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS }"#;
                 assert_eq!(rule.text, text);
             } else {
-                assert!(published.contains(&rule.text), "{}: {}", rule.id, rule.text);
+                assert!(published.iter().any(|one| one.pattern == rule.text), "{}: {}", rule.id, rule.text);
             }
+        }
+    }
+
+    #[test]
+    fn all_of_security_hubs_controls_are_shipped_in_one_edition() {
+        let published = published();
+        let rules = Rule::shipped();
+        for number in 1..=14 {
+            let control = format!("CloudWatch.{number}");
+            let of =
+                |rule: &&Rule| rule.source.as_ref().is_some_and(|source| source.control.as_ref() == Some(&control));
+            let rule = rules.iter().find(of).unwrap();
+            let edition = format!("Security Hub {control} ({})", rule.source.as_ref().unwrap().date);
+            let text: Vec<_> = published.iter().filter(|one| one.sources.contains(&edition)).collect();
+            assert_eq!(text.len(), 1, "{edition}");
+            assert_eq!(rule.text, text[0].pattern, "{edition}");
+        }
+    }
+
+    #[test]
+    fn an_action_of_the_same_name_in_another_service_is_not_meant() {
+        let cis = RuleSet::new(Rule::named("cis").unwrap());
+        for (source, name, expected) in [
+            ("iam.amazonaws.com", "CreatePolicy", &["iam-policy-changes"][..]),
+            ("iam.amazonaws.com", "CreatePolicyVersion", &["iam-policy-changes"]),
+            ("iot.amazonaws.com", "CreatePolicy", &[]),
+            ("iot.amazonaws.com", "CreatePolicyVersion", &[]),
+            ("organizations.amazonaws.com", "CreatePolicy", &["organizations-changes"]),
+            ("ec2.amazonaws.com", "CreateRoute", &["route-table-changes"]),
+            ("ec2.amazonaws.com", "DeleteRoute", &["route-table-changes"]),
+            ("apigateway.amazonaws.com", "CreateRoute", &[]),
+            ("appmesh.amazonaws.com", "DeleteRoute", &[]),
+        ] {
+            let text = format!(r#"{{"eventSource":"{source}","eventName":"{name}"}}"#);
+            let matching = cis.matching(&Json::parse(&text).unwrap());
+            let ids: Vec<&str> = matching.iter().map(|rule| rule.id.as_str()).collect();
+            assert_eq!(ids, expected, "{source} {name}");
         }
     }
 

@@ -135,13 +135,14 @@ fn rules_lists_what_ships() {
     let output = root_usage(&["rules"], b"");
     let out = text(&output.stdout);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
-    assert_eq!(out.lines().count(), 36, "{out}");
+    assert_eq!(out.lines().count(), 54, "{out}");
     let first: Vec<&str> = out.lines().take(2).collect();
     assert_eq!(first, ["root-usage                   CRITICAL  Root user activity".to_owned(), format!("    {ROOT}")]);
     assert!(
         out.contains("\nvpc-changes                  MEDIUM    VPC changes [cis]\n    {($.eventName=CreateVpc)"),
         "{out}"
     );
+    assert!(out.contains("\n    Security Hub User Guide, CloudWatch.14, 2025-06\n"), "{out}");
 }
 
 #[test]

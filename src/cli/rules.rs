@@ -4,7 +4,7 @@ use std::io::Write;
 
 use root_usage_alert::rule::Rule;
 
-/// Prints the shipped rules: id, severity, title and sets, and below them the pattern to the letter.
+/// Prints the shipped rules: id, severity, title and sets, and below them the pattern to the letter and its source.
 ///
 /// RULES takes ids and sets, comma separated. A severity bounds what others than root do.
 #[derive(clap::Args)]
@@ -15,10 +15,11 @@ pub struct Arguments {}
 pub fn run(_: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
     let rules = Rule::shipped();
     let width = rules.iter().map(|rule| rule.id.len()).max().unwrap_or_default();
-    for Rule { id, title, severity, sets, text, .. } in &rules {
+    for Rule { id, title, severity, sets, text, source, .. } in &rules {
         let severity = severity.map(|severity| severity.to_string()).unwrap_or_default();
         let sets = if sets.is_empty() { String::new() } else { format!(" [{}]", sets.join(", ")) };
-        writeln!(out, "{id:width$}  {severity:8}  {title}{sets}\n    {text}")?;
+        let source = source.as_ref().map(|source| format!("\n    {source}")).unwrap_or_default();
+        writeln!(out, "{id:width$}  {severity:8}  {title}{sets}\n    {text}{source}")?;
     }
     Ok(true)
 }
