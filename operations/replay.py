@@ -24,6 +24,8 @@ from pathlib import Path
 from stack import Answer, Failure, Stack, one_line_errors, printable
 
 RULES = Path(__file__).resolve().parents[1] / "rules.json"
+# What the template's subscription passes besides the default rule's records.
+ASSUME_ROOT = '($.eventName = "AssumeRoot")'
 
 # Longer than any invocation takes, its retries included; nobody else gets the batch meanwhile.
 HIDDEN_SECONDS = 900
@@ -142,7 +144,8 @@ def subscription_pattern(parameters):
         return pattern
     if parameters["Rules"] != "root-usage" or parameters["ExtraRulePattern"]:
         return ""
-    return next(rule["pattern"] for rule in json.loads(RULES.read_text()) if rule["id"] == "root-usage")
+    rule = next(rule["pattern"] for rule in json.loads(RULES.read_text()) if rule["id"] == "root-usage")
+    return f"{rule.removesuffix(' }')} || {ASSUME_ROOT} }}"
 
 
 def batches(found):

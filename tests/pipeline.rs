@@ -9,8 +9,11 @@ use root_usage_alert::config::Config;
 use root_usage_alert::email::{MESSAGE_MAX, Message, SMS_MAX, SUBJECT_MAX};
 use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::Recorded;
+use root_usage_alert::json::Json;
 use root_usage_alert::notify::Outbox;
+use root_usage_alert::pattern::Pattern;
 use root_usage_alert::report::Report;
+use root_usage_alert::rule::Rule;
 use serde_json::Value;
 
 fn events() -> Vec<(String, String, Value)> {
@@ -71,6 +74,28 @@ async fn every_event_is_counted_and_mailed_as_its_source_says() {
             assert!(mail.text.lines().count() < 80, "{name}: {} lines", mail.text.lines().count());
         }
     }
+}
+
+/// Of all records of all events: the rule's, and `AssumeRoot`. The template has no other pattern with that name.
+#[test]
+fn the_subscription_passes_the_rules_records_and_assume_root() {
+    let mut patterns = include_str!("../template.yaml").split('\'').filter(|text| text.contains("\"AssumeRoot\""));
+    let subscription = Pattern::parse(patterns.next().unwrap()).unwrap();
+    assert_eq!(patterns.next(), None);
+    let rule = &Rule::named("root-usage").unwrap()[0];
+    let inner = rule.text.trim_start_matches("{ ").trim_end_matches(" }");
+    assert!(include_str!("../template.yaml").contains(&format!("'{{ {inner} || ")));
+    let mut assumed = 0;
+    for (name, _, source) in events() {
+        for record in source["records"].as_array().into_iter().flatten().filter(|record| record.is_object()) {
+            let text = record.to_string();
+            let record = Json::parse(&text).unwrap();
+            let assume_root = record.get("eventName") == Some(&Json::String("AssumeRoot".into()));
+            assert_eq!(subscription.matches(&record), rule.pattern.matches(&record) || assume_root, "{name}: {text}");
+            assumed += usize::from(assume_root);
+        }
+    }
+    assert!(assumed > 0);
 }
 
 #[tokio::test]

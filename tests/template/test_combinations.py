@@ -14,6 +14,8 @@ from expansion import ROOT, Refused, as_list, expand
 
 RULES = {rule["id"]: rule["pattern"] for rule in json.loads((ROOT / "rules.json").read_text())}
 ROOT_USAGE, SECURITY_HUB = RULES["root-usage"], RULES["root-usage-cis"]
+# The rule to the letter as the first alternative.
+ROOT_AND_ASSUME_ROOT = ROOT_USAGE[: -len(" }")] + ' || ($.eventName = "AssumeRoot") }'
 OWN = "{ $.eventName = StopLogging }"
 
 NEW_TRAIL = {"CreateTrail": "true", "CloudTrailLogGroupName": ""}
@@ -89,7 +91,7 @@ OPTIONAL = [
 
 # The subscription's pattern and what the function is told, by the rules chosen.
 PATTERNS = {
-    "root": (ROOT_USAGE, "root-usage", ""),
+    "root": (ROOT_AND_ASSUME_ROOT, "root-usage", ""),
     "cis": ("", "cis", ""),
     "both": ("", "root-usage,cis", ""),
     "own": ("", "root-usage", OWN),
