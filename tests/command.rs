@@ -70,13 +70,13 @@ fn bad_input_is_told_on_stderr_and_the_other_files_are_read() {
 fn a_wrong_configuration_is_told_as_the_function_tells_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_root-usage"))
         .args(["run", "events/iam-user.json"])
-        .env("RULES", "root")
+        .env("RULES", "nope")
         .env("MAX_BATCH_BYTES", "7")
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let err = text(&output.stderr);
-    assert!(err.contains("RULES=\"root\"") && err.contains("MAX_BATCH_BYTES=\"7\""), "{err}");
+    assert!(err.contains("RULES=\"nope\"") && err.contains("MAX_BATCH_BYTES=\"7\""), "{err}");
 }
 
 const ROOT: &str = r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS }"#;
@@ -135,9 +135,12 @@ fn rules_lists_what_ships() {
     let output = root_usage(&["rules"], b"");
     let out = text(&output.stdout);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
-    assert_eq!(out.lines().count(), 54, "{out}");
+    assert_eq!(out.lines().count(), 60, "{out}");
     let first: Vec<&str> = out.lines().take(2).collect();
-    assert_eq!(first, ["root-usage                   CRITICAL  Root user activity".to_owned(), format!("    {ROOT}")]);
+    assert_eq!(
+        first,
+        ["root-usage                   CRITICAL  Root user activity [root]".to_owned(), format!("    {ROOT}")]
+    );
     assert!(
         out.contains("\nvpc-changes                  MEDIUM    VPC changes [cis]\n    {($.eventName=CreateVpc)"),
         "{out}"

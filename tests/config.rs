@@ -29,7 +29,7 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         (
             "RULES",
             "root-usage,nope",
-            "there is no rule or set \"nope\"; the sets are cis; the shipped rules are root-usage",
+            "there is no rule or set \"nope\"; the sets are cis, root; the shipped rules are root-usage",
         ),
         ("RULES", ",", "at least one rule or set"),
         ("RULE_PATTERN", "{ $.a == b }", "=="),

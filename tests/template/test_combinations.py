@@ -30,6 +30,7 @@ CHOICES = {
     "security_hub": {"no": {}, "yes": {"SecurityHubCompliance": "true"}},
     "rules": {
         "root": {},
+        "root-set": {"Rules": "root"},
         "cis": {"Rules": "cis"},
         "both": {"Rules": "root-usage,cis"},
         "own": {"ExtraRulePattern": OWN},
@@ -92,6 +93,7 @@ OPTIONAL = [
 # The subscription's pattern and what the function is told, by the rules chosen.
 PATTERNS = {
     "root": (ROOT_AND_ASSUME_ROOT, "root-usage", ""),
+    "root-set": ("", "root", ""),
     "cis": ("", "cis", ""),
     "both": ("", "root-usage,cis", ""),
     "own": ("", "root-usage", OWN),
