@@ -2,8 +2,13 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
+
+use base64::Engine;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 
 fn root_usage(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_root-usage"))
@@ -48,22 +53,84 @@ fn run_reads_standard_input_and_prints_json() {
 fn bad_input_is_told_on_stderr_and_the_other_files_are_read() {
     let event = std::fs::read_to_string("events/root-sign-in-with-mfa.json").unwrap();
     let cut = event.trim_end().trim_end_matches("\"}}");
-    let rows: [(&[u8], &str); 4] = [
-        (br#"{"awslogs":{"data":"!!"}}"#, "awslogs.data is not base64"),
-        (b"", "the event is empty"),
-        (cut.as_bytes(), "EOF while parsing a string"),
-        (&[0xff, 0xfe], "not text"),
+    // What can't be read for ever is mailed too.
+    let rows: [(&[u8], &str, usize); 4] = [
+        (br#"{"awslogs":{"data":"!!"}}"#, "awslogs.data is not base64", 2),
+        (b"", "the event is empty", 1),
+        (cut.as_bytes(), "EOF while parsing a string", 1),
+        (&[0xff, 0xfe], "not text", 1),
     ];
-    for (input, expected) in rows {
+    for (input, expected, mails) in rows {
         let output = root_usage(&["run", "-", "events/root-sign-in-with-mfa.json"], input);
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
-        assert!(text(&output.stdout).contains("mails: 1"), "{}", text(&output.stdout));
+        let out = text(&output.stdout);
+        assert_eq!(out.matches("\nSubject: ").count(), mails, "{out}");
+        let last = format!("; mails: {mails}; 1 file failed, and its log events are not counted\n");
+        assert!(out.ends_with(&last), "{out}");
     }
     let output = root_usage(&["run", "no-such-file"], b"");
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("no-such-file"), "{}", text(&output.stderr));
     assert_eq!(root_usage(&["run"], b"").status.code(), Some(2));
+}
+
+/// A raw Lambda event whose payload breaks off after its first log event.
+fn cut_off(event: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(event).unwrap();
+    let payload = base64::engine::general_purpose::STANDARD.decode(event["awslogs"]["data"].as_str().unwrap()).unwrap();
+    let mut batch = String::new();
+    GzDecoder::new(&payload[..]).read_to_string(&mut batch).unwrap();
+    let second = batch.match_indices("{\"id\":").nth(1).unwrap().0;
+    // Stored, not compressed, so that it breaks off where it is cut.
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
+    gzip.write_all(batch.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let data = base64::engine::general_purpose::STANDARD.encode(&gzip[..second + 100]);
+    serde_json::json!({ "awslogs": { "data": data } }).to_string()
+}
+
+#[test]
+fn run_prints_every_message_under_the_file_that_caused_it() {
+    let cut = cut_off(&std::fs::read_to_string("events/create-access-key.json").unwrap());
+    let good = "events/root-sign-in-with-mfa.json";
+    // Both streams in one, as on a terminal.
+    let script = format!("exec \"$0\" run - {good} no-such-file 2>&1");
+    let mut child = Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_root-usage")])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(cut.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let out = text(&output.stdout);
+    let told: Vec<&str> = out
+        .lines()
+        .filter_map(|line| {
+            let line = line.strip_prefix("Subject: ").or_else(|| line.strip_prefix("root-usage: "))?;
+            ["ConsoleLogin", "A batch could not be read", "-: ", "no-such-file: "]
+                .into_iter()
+                .find(|known| line.contains(known))
+                .or(Some(line))
+        })
+        .collect();
+    assert_eq!(told, ["ConsoleLogin", "A batch could not be read", "-: ", "ConsoleLogin", "no-such-file: "], "{out}");
+    assert!(out.ends_with("; mails: 3; 2 files failed, and their log events are not counted\n"), "{out}");
+
+    let output = root_usage(&["run", "--json", "-", good, "no-such-file"], cut.as_bytes());
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((output.status.code(), lines.len()), (Some(2), 3));
+    let failed = ["breaks off", "", "could not be read"];
+    for (line, (mails, error)) in lines.iter().zip([2, 1, 0].into_iter().zip(failed)) {
+        let messages = line["messages"].as_array().unwrap();
+        assert_eq!(messages.len(), mails, "{line}");
+        assert_eq!(line["message"], messages.first().cloned().unwrap_or_default(), "{line}");
+        assert_eq!(line["report"].is_null(), !error.is_empty(), "{line}");
+        assert!(line["error"].as_str().unwrap_or_default().contains(error), "{line}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `root-usage run`: raw Lambda events in, mails out.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,6 +11,7 @@ use root_usage_alert::handler::{Handler, Invocation};
 use root_usage_alert::history::Recorded;
 use root_usage_alert::notify::Outbox;
 use root_usage_alert::report::Report;
+use serde::Serialize;
 
 /// Prints the mails that raw Lambda events would cause.
 ///
@@ -24,9 +25,36 @@ pub struct Arguments {
     /// A file of CloudTrail records, one JSON object a line, to be taken for the event history
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// Print a JSON line for each event instead: its report and its message
+    /// Print a JSON line for each file instead: its report or its error, and its messages
     #[arg(long)]
     json: bool,
+}
+
+/// What is printed of a file as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    file: String,
+    /// `None` if the file failed.
+    report: Option<&'a Report>,
+    /// Why it failed, with everything that caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The first of the messages.
+    message: Option<&'a Message>,
+    /// All of them, also those before the failure.
+    messages: &'a [Message],
+}
+
+impl<'a> Line<'a> {
+    fn new(file: &Path, handled: &'a anyhow::Result<Report>, messages: &'a [Message]) -> Self {
+        Self {
+            file: file.display().to_string(),
+            report: handled.as_ref().ok(),
+            error: handled.as_ref().err().map(|error| format!("{error:#}")),
+            message: messages.first(),
+            messages,
+        }
+    }
 }
 
 /// Whether every file could be used.
@@ -48,7 +76,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> 
     let handler = Handler::new(config, Outbox::default(), history);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let mut total = Report::default();
-    let mut good = true;
+    let mut failed = 0;
     for file in &arguments.files {
         let handled = read(file).and_then(|event| {
             Ok(runtime.block_on(handler.handle(Invocation {
@@ -57,33 +85,40 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> 
                 time_left: Duration::from_secs(60),
             }))?)
         });
-        let report = match handled {
-            Ok(report) => report,
-            Err(error) => {
-                eprintln!("root-usage: {}: {error:#}", file.display());
-                good = false;
-                continue;
-            }
-        };
+        // Whatever became of the file: what was mailed before it failed was mailed.
         let messages = handler.notify().take();
+        let mails = messages.len();
         if arguments.json {
-            let line = serde_json::json!({ "file": file.display().to_string(), "report": report, "message": messages.first() });
-            writeln!(out, "{line}")?;
+            serde_json::to_writer(&mut *out, &Line::new(file, &handled, &messages)).map_err(io::Error::from)?;
+            writeln!(out)?;
         } else {
             messages.iter().try_for_each(|message| write_mail(out, message))?;
         }
-        total.add(&report);
+        match handled {
+            Ok(report) => total.add(&report),
+            Err(error) => {
+                out.flush()?;
+                eprintln!("root-usage: {}: {error:#}", file.display());
+                failed += 1;
+                total.mails += mails;
+            }
+        }
     }
     if !arguments.json {
         let Report { ignored, matched, duplicate, unreadable, mails, .. } = total;
         let events = ignored + matched + duplicate + unreadable;
+        let failures = match failed {
+            0 => String::new(),
+            1 => "; 1 file failed, and its log events are not counted".to_owned(),
+            _ => format!("; {failed} files failed, and their log events are not counted"),
+        };
         writeln!(
             out,
             "{events} log events: {matched} matched, {duplicate} duplicate, {unreadable} unreadable, {ignored} ignored; \
-             mails: {mails}"
+             mails: {mails}{failures}"
         )?;
     }
-    Ok(good)
+    Ok(failed == 0)
 }
 
 fn read(file: &PathBuf) -> anyhow::Result<String> {
