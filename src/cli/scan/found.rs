@@ -1,5 +1,6 @@
 //! What one file holds: its records are counted, and what matches is kept.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,6 +88,16 @@ pub struct Batch {
     pub time: Option<Timestamp>,
 }
 
+/// What was not understood in a file.
+pub struct Fault {
+    /// At which byte the first of it is, after inflating.
+    pub at: Option<u64>,
+    /// Why the first of it was not.
+    pub reason: String,
+    /// How much more there is.
+    pub more: u64,
+}
+
 /// What one file holds.
 pub struct File<'q> {
     question: &'q Question,
@@ -95,12 +106,12 @@ pub struct File<'q> {
     pub records: u64,
     /// Bytes, after inflating.
     pub bytes: u64,
-    /// CloudTrail's digest files hold no records.
-    pub digests: u64,
+    /// What is known to hold no record, and how often it is there.
+    pub skipped: BTreeMap<&'static str, u64>,
     pub found: Vec<Found>,
     pub batches: Vec<Batch>,
-    /// Why something could not be read, and how many more times.
-    pub fault: Option<(String, u64)>,
+    /// What was not understood.
+    pub fault: Option<Fault>,
     /// The first and the last time that was seen.
     pub span: Option<(Timestamp, Timestamp)>,
 }
@@ -113,38 +124,12 @@ impl<'q> File<'q> {
             name: name.into(),
             records: 0,
             bytes: 0,
-            digests: 0,
+            skipped: BTreeMap::new(),
             found: Vec::new(),
             batches: Vec::new(),
             fault: None,
             span: None,
         }
-    }
-
-    fn event(&mut self, text: &str) -> Result<(), String> {
-        let rules = &self.question.rules;
-        let inflated = Inflated::from_event(text, self.question.max_batch_bytes).map_err(|fault| chain(&fault))?;
-        let batch = inflated.batch(|event| rules.may_match(event));
-        self.bytes += inflated.len() as u64;
-        self.records += (batch.others + batch.log_events.len()) as u64;
-        let mail = Mail::Event(self.name.clone(), self.batches.len());
-        let mut told = Vec::new();
-        if !batch.is_control_message() {
-            for event in &batch.log_events {
-                match read(event, rules) {
-                    Reading::Ignored | Reading::Beside(_) => {}
-                    Reading::Match(matched) => self.keep(matched, Some(&mail)),
-                    Reading::Unreadable(unreadable) => told.push(unreadable),
-                }
-            }
-        }
-        for unreadable in &told {
-            self.fault(&format!("a log event could not be read: {}", unreadable.reason));
-        }
-        let origin = Origin::from(&batch.data);
-        let time = told.iter().filter_map(|unreadable| unreadable.time).min();
-        self.batches.push(Batch { mail, origin, unreadable: told, time });
-        batch.fault.map_or(Ok(()), |fault| Err(chain(&fault)))
     }
 
     fn keep(&mut self, matched: Match, mail: Option<&Mail>) {
@@ -192,36 +177,56 @@ impl<'q> File<'q> {
 }
 
 impl Records for File<'_> {
-    fn passed(&mut self, count: usize) {
+    fn count(&mut self, count: usize) {
         self.records += count as u64;
     }
 
-    fn record(&mut self, text: &[u8]) -> Result<(), String> {
-        let text = String::from_utf8_lossy(text);
-        let json = match Json::parse(&text) {
-            Ok(json @ Json::Object(_)) => json,
-            Ok(_) => return Err("where a record should be is no JSON object".to_owned()),
-            Err(error) => return Err(format!("a record is no JSON: {}", chain(&error))),
-        };
-        if json.get("awslogs").is_some() {
-            return self.event(&text);
-        }
-        if json.get("digestS3Bucket").is_some() {
-            self.digests += 1;
-            return Ok(());
-        }
-        self.records += 1;
+    fn record(&mut self, text: &str) -> Result<bool, String> {
+        let json = Json::parse(text).map_err(|error| format!("a record is not JSON: {}", chain(&error)))?;
         let rules = self.question.rules.matching(&json);
-        if !rules.is_empty() {
-            self.keep(Match { record: Record::new(&text, json), rules, received: None }, None);
+        let matches = !rules.is_empty();
+        if matches {
+            self.keep(Match { record: Record::new(text, json), rules, received: None }, None);
         }
-        Ok(())
+        Ok(matches)
     }
 
-    fn fault(&mut self, reason: &str) {
+    fn batch(&mut self, event: &str, other: &mut dyn FnMut(&mut dyn Records, &str)) -> Result<(), String> {
+        let rules = &self.question.rules;
+        let inflated = Inflated::from_event(event, self.question.max_batch_bytes).map_err(|fault| chain(&fault))?;
+        let batch = inflated.batch(|_| true);
+        self.bytes += inflated.len() as u64;
+        self.records += batch.log_events.len() as u64;
+        let mail = Mail::Event(self.name.clone(), self.batches.len());
+        let mut told = Vec::new();
+        for event in &batch.log_events {
+            let reading = if batch.is_control_message() { Reading::Ignored } else { read(event, rules) };
+            match reading {
+                Reading::Match(matched) => self.keep(matched, Some(&mail)),
+                Reading::Unreadable(unreadable) => told.push(unreadable),
+                Reading::Ignored => match event.entry() {
+                    Ok(entry) => other(self, &entry.message),
+                    Err(error) => self.fault(None, &format!("a log event could not be read: {error}")),
+                },
+            }
+        }
+        for unreadable in &told {
+            self.fault(None, &format!("a log event could not be read: {}", unreadable.reason));
+        }
+        let origin = Origin::from(&batch.data);
+        let time = told.iter().filter_map(|unreadable| unreadable.time).min();
+        self.batches.push(Batch { mail, origin, unreadable: told, time });
+        batch.fault.map_or(Ok(()), |fault| Err(chain(&fault)))
+    }
+
+    fn skipped(&mut self, name: &'static str) {
+        *self.skipped.entry(name).or_default() += 1;
+    }
+
+    fn fault(&mut self, at: Option<u64>, reason: &str) {
         match &mut self.fault {
-            Some((_, more)) => *more += 1,
-            None => self.fault = Some((reason.to_owned(), 0)),
+            Some(fault) => fault.more += 1,
+            None => self.fault = Some(Fault { at, reason: reason.to_owned(), more: 0 }),
         }
     }
 

@@ -1,11 +1,20 @@
-//! `root-usage scan`: what the rules match in CloudTrail's own files.
+//! `root-usage scan`: what the rules match in CloudTrail's files, and in what others make of them.
 
+mod bits;
+mod csv;
+mod encoded;
+mod foreign;
 mod found;
+mod gap;
+mod object;
+mod piece;
 mod read;
+mod row;
 mod search;
 mod split;
 mod summary;
 mod table;
+mod unwrap;
 mod walk;
 
 use std::io::{self, BufWriter, Write};
@@ -30,9 +39,10 @@ use summary::{Everything, Summary};
 
 /// Prints what matches in CloudTrail files, and how many mails it would have caused.
 ///
-/// Reads CloudTrail's files as they are in S3, JSON lines, arrays of records and raw Lambda events, compressed with gzip
-/// or not; directories with all that is in them. The function's environment variables work here too. Exits with 0,
-/// with 1 if something matched and --fail-on-match is given, and with 2 if something could not be read.
+/// Reads CloudTrail's files as they are in S3, JSON lines, what the AWS CLI, EventBridge, CloudWatch Logs and queues wrap
+/// around records, and CSV with whole records in a column, compressed with gzip or not; directories with all that is in
+/// them. The function's environment variables work here too. Exits with 0 if everything was understood, with 1 if
+/// something matched and --fail-on-match is given, and with 2 if something was not understood or could not be read.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  aws s3 sync s3://BUCKET/AWSLogs logs\n  root-usage scan --since 2026-01-01 logs")]
 pub struct Arguments {

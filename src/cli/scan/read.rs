@@ -4,30 +4,77 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use memchr::memmem::Finder;
+use serde::de::IgnoredAny;
 
+use super::csv::Table;
+use super::foreign;
+use super::object::begins_as_record;
+use super::piece::{Fault, Piece};
 use super::search::Search;
-use super::split::{Fault, Piece, Splitter};
+use super::split::Splitter;
+use super::unwrap::Unwrap;
 
 /// How much is read and searched at a time: little enough to stay in the processor's cache.
 const PORTION: usize = 256 << 10;
 
-/// The most bytes of one record, or one raw Lambda event, that are kept in memory: 16 MiB.
+/// The most bytes of one record, or of one object that is read as a whole, that are kept in memory: 16 MiB.
 ///
 /// CloudTrail's records have at most 1 MB, an event that CloudWatch Logs sends has about as much.
-const RECORD_MAX: usize = 16 << 20;
+pub const RECORD_MAX: usize = 16 << 20;
 
 /// Who gets the records.
 pub trait Records {
-    /// So many that no rule can match.
-    fn passed(&mut self, count: usize);
-    /// One that a rule may match, or an object of another kind; why, if it can't be read.
-    fn record(&mut self, text: &[u8]) -> Result<(), String>;
-    /// Something that could not be read, for this reason.
-    fn fault(&mut self, reason: &str);
-    /// An `eventTime`, as it is written, of a record at the beginning or end of a portion.
+    /// So many were read.
+    fn count(&mut self, count: usize);
+    /// One that a rule may match, counted already: whether one does, or why it can't be read.
+    fn record(&mut self, text: &str) -> Result<bool, String>;
+    /// A raw Lambda event. `other` gets the messages that no rule matches; every log event is counted.
+    fn batch(&mut self, event: &str, other: &mut dyn FnMut(&mut dyn Records, &str)) -> Result<(), String>;
+    /// Something that is known to hold no record: what it is.
+    fn skipped(&mut self, name: &'static str);
+    /// Something that was not understood: at which byte it stands, and why.
+    fn fault(&mut self, at: Option<u64>, reason: &str);
+    /// An `eventTime`, as it is written.
     fn time(&mut self, text: &[u8]);
     /// So many bytes were read, after inflating.
     fn read(&mut self, bytes: usize);
+}
+
+/// Passes everything on but the count, for records that are counted elsewhere.
+pub struct Counted<'r>(&'r mut dyn Records);
+
+impl<'r> Counted<'r> {
+    pub fn new(records: &'r mut dyn Records) -> Self {
+        Self(records)
+    }
+}
+
+impl Records for Counted<'_> {
+    fn count(&mut self, _: usize) {}
+
+    fn record(&mut self, text: &str) -> Result<bool, String> {
+        self.0.record(text)
+    }
+
+    fn batch(&mut self, event: &str, other: &mut dyn FnMut(&mut dyn Records, &str)) -> Result<(), String> {
+        self.0.batch(event, other)
+    }
+
+    fn skipped(&mut self, name: &'static str) {
+        self.0.skipped(name);
+    }
+
+    fn fault(&mut self, at: Option<u64>, reason: &str) {
+        self.0.fault(at, reason);
+    }
+
+    fn time(&mut self, text: &[u8]) {
+        self.0.time(text);
+    }
+
+    fn read(&mut self, bytes: usize) {
+        self.0.read(bytes);
+    }
 }
 
 /// Reads streams, one after the other.
@@ -41,6 +88,8 @@ pub struct Reader<'s> {
 /// What is in the buffer.
 #[derive(Default)]
 struct Kept {
+    /// Where in the stream it begins.
+    from: u64,
     /// Up to where it is filled.
     filled: usize,
     /// Whether a text that a rule needs is in it, as it is.
@@ -58,14 +107,11 @@ impl<'s> Reader<'s> {
         let mut source = BufReader::with_capacity(64 << 10, source);
         let head = match head(&mut source) {
             Ok(head) => head,
-            Err(error) => return records.fault(&error.to_string()),
+            Err(error) => return records.fault(None, &error.to_string()),
         };
-        let gzip = head == [0x1f, 0x8b];
-        let empty = head.is_empty();
+        let gzip = head == foreign::GZIP;
         let source = Cursor::new(head).chain(source);
-        if empty {
-            records.fault("it is empty");
-        } else if gzip {
+        if gzip {
             self.stream(MultiGzDecoder::new(source), records);
         } else {
             self.stream(source, records);
@@ -78,13 +124,23 @@ impl<'s> Reader<'s> {
         let mut first = true;
         loop {
             let more = self.fill(&mut source, &mut kept, records);
-            if first && self.buffer[..kept.filled].starts_with(b"\xef\xbb\xbf") {
-                // A byte order mark.
-                self.buffer[..3].fill(b' ');
+            if std::mem::take(&mut first) {
+                let start = &self.buffer[..kept.filled];
+                if let Some(reason) = foreign::refused(start, !more) {
+                    return records.fault(None, reason);
+                }
+                if start.starts_with(foreign::EXPORT_CHECK) && !more {
+                    return records.skipped("permission check of an export");
+                }
+                if let Some(table) = Table::of(start) {
+                    return table.read(Cursor::new(start).chain(source), kept.filled, self.search, records);
+                }
+                if start.starts_with(foreign::BYTE_ORDER_MARK) {
+                    self.buffer[..foreign::BYTE_ORDER_MARK.len()].fill(b' ');
+                }
             }
-            first = false;
             let end = !more;
-            if self.pieces(&mut splitter, kept.filled, end, kept.hot, records).is_err() {
+            if self.pieces(&mut splitter, &kept, end, records).is_err() {
                 self.drop(splitter.kept(), &mut kept);
                 return self.lines(source, kept, more, records);
             }
@@ -99,7 +155,7 @@ impl<'s> Reader<'s> {
                     return self.lines(source, kept, more, records);
                 }
                 splitter.give_up();
-                records.fault(Fault::TooLong.reason());
+                records.fault(Some(kept.from), Fault::TooLong.reason());
             }
         }
     }
@@ -117,7 +173,7 @@ impl<'s> Reader<'s> {
                 Ok(bytes) => kept.filled += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    records.fault(&reason(&error));
+                    records.fault(Some(kept.from + kept.filled as u64), &reason(&error));
                     more = false;
                 }
             }
@@ -138,37 +194,52 @@ impl<'s> Reader<'s> {
     }
 
     /// Gives the records that the buffer holds to whoever gets them.
-    fn pieces(
-        &self,
-        splitter: &mut Splitter,
-        filled: usize,
-        end: bool,
-        hot: bool,
-        records: &mut impl Records,
-    ) -> Result<(), Fault> {
+    fn pieces(&self, splitter: &mut Splitter, kept: &Kept, end: bool, records: &mut impl Records) -> Result<(), Fault> {
         let mut passed = 0;
-        let search = self.search;
-        let result = splitter.scan(&self.buffer[..filled], end, &mut |piece| {
-            match piece {
-                Piece::Record { text, bare, escapes }
-                    if is_other(text)
-                        || (hot && search.finds_written(text))
-                        || (escapes && search.finds_escaped(text)) =>
+        let result = splitter.scan(&self.buffer[..kept.filled], end, &mut |piece| {
+            if let Piece::Value { text, bare, escapes, .. } = piece
+                && self.passes(text, bare, kept.hot, escapes)
+            {
+                passed += 1;
+                return true;
+            }
+            let (at, read) = self.piece(&piece, kept.from, records);
+            if let Err(reason) = read {
+                // By its brackets it seemed to be one value. It may be several lines of which one is broken.
+                if let Piece::Value { text, bare: true, .. } = piece
+                    && text.contains(&b'\n')
+                    && serde_json::from_slice::<IgnoredAny>(text).is_err()
                 {
-                    match records.record(text) {
-                        // By its brackets it seemed to be a record. It may be several lines of which one is broken.
-                        Err(_) if bare && text.contains(&b'\n') => return false,
-                        Err(reason) => records.fault(&reason),
-                        Ok(()) => {}
-                    }
+                    return false;
                 }
-                Piece::Record { .. } => passed += 1,
-                Piece::Fault(fault) => records.fault(fault.reason()),
+                records.fault(Some(at), &reason);
             }
             true
         });
-        records.passed(passed);
+        records.count(passed);
         result
+    }
+
+    /// Whether this is a record that no rule can match, known without parsing it.
+    fn passes(&self, text: &[u8], bare: bool, hot: bool, escapes: bool) -> bool {
+        begins_as_record(text)
+            && !(bare && memchr::memchr(b'\n', text).is_some())
+            && !(hot && self.search.finds_written(text))
+            && !(escapes && self.search.finds_escaped(text))
+    }
+
+    /// Reads what stands where a record should. At which byte it is, and why it was not understood.
+    fn piece(&self, piece: &Piece<'_>, from: u64, records: &mut impl Records) -> (u64, Result<(), String>) {
+        let text = |text| String::from_utf8_lossy(text);
+        let unwrap = |at: usize, records| Unwrap::new(self.search, records, from + at as u64);
+        let (at, read) = match *piece {
+            Piece::Value { text: value, at, .. } | Piece::Text { text: value, at, .. } => {
+                (at, unwrap(at, records).value(&text(value)))
+            }
+            Piece::Around { text: around, at } => (at, unwrap(at, records).around(&text(around))),
+            Piece::Fault { fault, at } => (at, Err(fault.reason().to_owned())),
+        };
+        (from + at as u64, read)
     }
 
     /// Drops what is dealt with from the buffer.
@@ -178,6 +249,7 @@ impl<'s> Reader<'s> {
         }
         self.buffer.copy_within(done..kept.filled, 0);
         kept.filled -= done;
+        kept.from += done as u64;
         kept.hot = kept.hot && self.search.finds_written(&self.buffer[..kept.filled]);
     }
 
@@ -192,11 +264,12 @@ impl<'s> Reader<'s> {
                 Some(last) => last + 1,
                 None => 0,
             };
+            let mut at = kept.from;
             for line in self.buffer[..whole].split_inclusive(|byte| *byte == b'\n') {
-                if std::mem::take(&mut skipping) {
-                    continue;
+                if !std::mem::take(&mut skipping) {
+                    self.line(line, at, records);
                 }
-                self.line(line, records);
+                at += line.len() as u64;
             }
             self.drop(whole, &mut kept);
             if end {
@@ -204,40 +277,36 @@ impl<'s> Reader<'s> {
             }
             if kept.filled > RECORD_MAX {
                 if !skipping {
-                    records.fault(Fault::TooLong.reason());
+                    records.fault(Some(kept.from), Fault::TooLong.reason());
                 }
                 skipping = true;
-                kept = Kept::default();
+                kept = Kept { from: kept.from + kept.filled as u64, ..Kept::default() };
             }
             more = self.fill(&mut source, &mut kept, records);
         }
     }
 
-    fn line(&self, line: &[u8], records: &mut impl Records) {
+    /// Reads a line, whatever else is on it. What is wrong with it is one fault.
+    fn line(&self, line: &[u8], at: u64, records: &mut impl Records) {
         let mut passed = 0;
-        let result = Splitter::default().scan(line, true, &mut |piece| {
+        let mut why = None;
+        let _ = Splitter::lenient().scan(line, true, &mut |piece| {
             match piece {
-                Piece::Record { text, .. } if is_other(text) || self.search.finds(text) => {
-                    if let Err(reason) = records.record(text) {
-                        records.fault(&reason);
+                Piece::Value { text, escapes, .. } if self.passes(text, false, true, escapes) => passed += 1,
+                Piece::Fault { .. } => drop(why.get_or_insert_with(|| "a line is not a JSON object".to_owned())),
+                _ => {
+                    if let (_, Err(reason)) = self.piece(&piece, at, records) {
+                        why.get_or_insert(reason);
                     }
                 }
-                Piece::Record { .. } => passed += 1,
-                Piece::Fault(fault) => records.fault(fault.reason()),
             }
             true
         });
-        records.passed(passed);
-        if result.is_err() {
-            records.fault("a line is no JSON object");
+        records.count(passed);
+        if let Some(reason) = why {
+            records.fault(Some(at), &reason);
         }
     }
-}
-
-/// Whether this is no record, by its first key: a raw Lambda event, or one of CloudTrail's digest files.
-fn is_other(text: &[u8]) -> bool {
-    let key = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start).unwrap_or_default();
-    key.starts_with(b"\"awslogs\"") || key.starts_with(b"\"awsAccountId\"") || !text.starts_with(b"{")
 }
 
 /// The first two bytes, if there are so many.
@@ -248,7 +317,7 @@ fn head(source: &mut impl BufRead) -> io::Result<Vec<u8>> {
 }
 
 /// Why a stream can't be read any further.
-fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the gzip stream breaks off".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => format!("the gzip stream is damaged: {error}"),
@@ -257,144 +326,4 @@ fn reason(error: &io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use root_usage_alert::rule::{Rule, RuleSet};
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Seen {
-        passed: usize,
-        records: Vec<Value>,
-        faults: Vec<String>,
-        bytes: usize,
-    }
-
-    impl Records for Seen {
-        fn passed(&mut self, count: usize) {
-            self.passed += count;
-        }
-
-        fn record(&mut self, text: &[u8]) -> Result<(), String> {
-            self.records.push(serde_json::from_slice(text).map_err(|error| error.to_string())?);
-            Ok(())
-        }
-
-        fn fault(&mut self, reason: &str) {
-            self.faults.push(reason.to_owned());
-        }
-
-        fn time(&mut self, _: &[u8]) {}
-
-        fn read(&mut self, bytes: usize) {
-            self.bytes += bytes;
-        }
-    }
-
-    /// What others can write: quotation marks, brackets, escapes and what looks like a record.
-    fn hostile() -> impl Strategy<Value = String> {
-        let parts = [
-            "\"",
-            "\\",
-            "{",
-            "}",
-            "[",
-            "]",
-            ",",
-            ":",
-            "\n",
-            "é",
-            " ",
-            "Ro",
-            "ot",
-            "u0052",
-            "\\u0052",
-            "\"Records\":[",
-            "{\"userIdentity\":{\"type\":\"Root\"}}",
-            "]}",
-            "eventVersion",
-        ];
-        prop::collection::vec(prop::sample::select(parts.to_vec()), 0..40).prop_map(|parts| parts.concat())
-    }
-
-    /// A record's text.
-    fn record() -> impl Strategy<Value = String> {
-        let spelled = [r"Root", r"\u0052oot", r"Ro\u006Ft", r"IAMUser", r"R\\oot", r"root"];
-        (prop::sample::select(spelled.to_vec()), hostile(), hostile(), any::<bool>()).prop_map(
-            |(kind, one, other, first)| {
-                let identity = format!(r#""userIdentity":{{"type":"{kind}"}}"#);
-                let rest = json!({ "a": one, "b": [{ &other: one }, { "Records": [{ "c": other }] }, []] }).to_string();
-                let rest = &rest[1..rest.len() - 1];
-                if first { format!("{{{identity},{rest}}}") } else { format!("{{{rest},{identity}}}") }
-            },
-        )
-    }
-
-    fn laid_out(records: &[String], layout: usize) -> String {
-        let values = || records.iter().map(|record| serde_json::from_str(record).unwrap()).collect::<Vec<Value>>();
-        match layout {
-            0 => format!("{{\"Records\":[{}]}}", records.join(",")),
-            1 => records.join("\n"),
-            2 => format!("[{}]", records.join(" ,\n")),
-            3 => records.concat(),
-            4 => serde_json::to_string_pretty(&json!({ "x": {}, "Records": values() })).unwrap(),
-            5 => serde_json::to_string_pretty(&values()).unwrap(),
-            _ => records.iter().map(|record| format!("{{\"Records\" : [{record}]}}\n")).collect(),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn no_match_is_passed_over(
-            records in prop::collection::vec(record(), 1..8),
-            layout in 0_usize..7,
-            portion in 1_usize..500,
-        ) {
-            let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
-            let mut reader = Reader { portion, ..Reader::new(&search) };
-            let text = laid_out(&records, layout);
-            let mut seen = Seen::default();
-            reader.read(text.as_bytes(), &mut seen);
-            prop_assert_eq!(&seen.faults, &Vec::<String>::new());
-            prop_assert_eq!(seen.passed + seen.records.len(), records.len());
-            prop_assert_eq!(seen.bytes, text.len());
-            let is_root = |record: &Value| record["userIdentity"]["type"] == "Root";
-            let all = records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap());
-            let expected: Vec<Value> = all.filter(is_root).collect();
-            seen.records.retain(is_root);
-            prop_assert_eq!(seen.records, expected);
-        }
-
-        #[test]
-        fn whatever_the_bytes_reading_ends(bytes in prop::collection::vec(any::<u8>(), 0..600), portion in 1_usize..500) {
-            let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
-            let mut seen = Seen::default();
-            Reader { portion, ..Reader::new(&search) }.read(&bytes[..], &mut seen);
-            // Two of its bytes may say that it is compressed.
-            prop_assert!(seen.bytes == bytes.len() || bytes.starts_with(&[0x1f, 0x8b]));
-        }
-
-        #[test]
-        fn where_brackets_are_wrong_no_record_is_lost_in_silence(
-            records in prop::collection::vec(record(), 1..5),
-            broken in "[\\[\\]{}\",: a\n]{0,12}",
-            at in 0_usize..5,
-            layout in 0_usize..4,
-        ) {
-            let mut pieces = records.clone();
-            pieces.insert(at.min(records.len()), broken);
-            let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
-            let mut seen = Seen::default();
-            Reader::new(&search).read(laid_out(&pieces, layout).as_bytes(), &mut seen);
-            let is_root = |record: &Value| record["userIdentity"]["type"] == "Root";
-            let all = records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap());
-            let expected = all.filter(is_root).count();
-            seen.records.retain(is_root);
-            prop_assert!(seen.records.len() >= expected || !seen.faults.is_empty(), "{:?}", seen.records);
-        }
-    }
-}
+mod tests;

@@ -1,66 +1,52 @@
-//! Finds the records in a stream of JSON without parsing any of them.
+//! Finds where each record begins and ends in a stream of JSON, without parsing any of them.
 //!
-//! Records stand one after the other, in an array, or in an object's array `Records`, as in CloudTrail's files. Which
-//! bracket closes which is decided by quotation marks and escapes, as JSON has it, so nothing that somebody wrote into
-//! a record can end it. Blocks of 64 bytes are looked at as bits: a bracket inside a text costs nothing.
+//! Records stand one after the other, in an array, or in an array of an object, as `Records` in CloudTrail's files and
+//! `Events` in what `aws cloudtrail lookup-events` prints. Which bracket closes which is decided by quotation marks and
+//! escapes, as JSON has it, so nothing that somebody wrote into a record can end it. Blocks of 64 bytes are looked at as
+//! bits: a bracket inside a text costs nothing.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch, u8x64};
+use fearless_simd::{Level, dispatch};
 
-/// How many bytes are looked at together.
-const BLOCK: usize = 64;
+use super::bits::{BLOCK, Bits};
+use super::gap::{Token, Until, tokens};
+use super::piece::{Fault, Piece};
 
-/// What is found.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// A whole object or array that stands where a record should.
-    Record {
-        text: &'a [u8],
-        /// It stands in nothing.
-        bare: bool,
-        /// A backslash may be in it.
-        escapes: bool,
-    },
-    /// Something is not as it should be, and reading goes on behind it.
-    Fault(Fault),
-}
+/// The arrays of an object whose elements are given one by one, so that memory does not grow with them.
+///
+/// CloudTrail's files and Lambda's events, Firehose, `lookup-events`, `filter-log-events` and `get-log-events`, batches
+/// of CloudWatch Logs, Logs Insights, live tail, `receive-message`, `put-events`, CloudTrail Lake.
+const ARRAYS: [&[u8]; 10] = [
+    b"Records",
+    b"records",
+    b"Events",
+    b"events",
+    b"logEvents",
+    b"results",
+    b"sessionResults",
+    b"Messages",
+    b"Entries",
+    b"QueryResultRows",
+];
 
-/// What is wrong with the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Between the records is something that is no object.
-    Stray,
-    /// A bracket closes that was never opened, or is of the wrong kind.
-    Bracket,
-    /// The stream ends inside a record, an array or a text.
-    BreaksOff,
-    /// A record is longer than anybody keeps in memory.
-    TooLong,
-}
-
-impl Fault {
-    /// What is wrong, for a reader.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Stray => "something between the records is no JSON object",
-            Self::Bracket => "a bracket closes that was never opened",
-            Self::BreaksOff => "it breaks off inside a record or array",
-            Self::TooLong => "a record is too long to be kept in memory",
-        }
-    }
-}
+/// The most bytes that may stand around such arrays in their object: 1 MiB.
+const AROUND_MAX: usize = 1 << 20;
 
 /// Where in the stream's structure reading is. Positions are those in the buffer that the caller keeps.
 #[derive(Debug, Default)]
 pub struct Splitter {
     /// How many objects and arrays are open.
     depth: usize,
-    /// Up to this depth, each bracket may begin or end a record, or open an array `Records`.
+    /// Up to this depth, each bracket may begin or end a record, or open one of the [`ARRAYS`].
     floor: usize,
     /// Records stand in an array.
     array: bool,
-    /// Records stand in an object's array `Records`.
+    /// Records stand in one of an object's [`ARRAYS`].
     wrapped: bool,
+    /// That object as far as it was seen, with its arrays emptied.
+    around: Vec<u8>,
+    /// Whatever is wrong, reading goes on behind it.
+    lenient: bool,
     /// All ones inside a text.
     text: u64,
     /// One if the next byte is escaped.
@@ -69,7 +55,7 @@ pub struct Splitter {
     backslash: usize,
     /// Up to where the buffer was looked at.
     scanned: usize,
-    /// Where the record began that is open, or what follows an array `Records` in its object.
+    /// Where the record began that is open, or what follows one of the [`ARRAYS`] in its object.
     start: Option<usize>,
     /// It is the latter.
     rest: bool,
@@ -77,30 +63,13 @@ pub struct Splitter {
     free: usize,
 }
 
-/// One bit for each byte of a block.
-struct Bits {
-    quote: u64,
-    backslash: u64,
-    open: u64,
-    close: u64,
-}
-
-impl Bits {
-    #[inline(always)]
-    fn of<S: Simd>(simd: S, block: &[u8; BLOCK]) -> Self {
-        let bytes = u8x64::from_slice(simd, block);
-        // `[` and `{` differ in this bit only, and so do `]` and `}`.
-        let folded = bytes | u8x64::splat(simd, 0x20);
-        Self {
-            quote: bytes.simd_eq(u8x64::splat(simd, b'"')).to_bitmask(),
-            backslash: bytes.simd_eq(u8x64::splat(simd, b'\\')).to_bitmask(),
-            open: folded.simd_eq(u8x64::splat(simd, b'{')).to_bitmask(),
-            close: folded.simd_eq(u8x64::splat(simd, b'}')).to_bitmask(),
-        }
-    }
-}
-
 impl Splitter {
+    /// One for a text that is in memory as a whole: nothing ends its reading, as reading a stream ends where records
+    /// that stand in nothing are not JSON.
+    pub fn lenient() -> Self {
+        Self { lenient: true, ..Self::default() }
+    }
+
     /// The depth at which records begin.
     fn level(&self) -> usize {
         usize::from(self.array) + 2 * usize::from(self.wrapped)
@@ -128,6 +97,7 @@ impl Splitter {
     pub fn give_up(&mut self) {
         self.start = None;
         self.rest = false;
+        self.around = Vec::new();
         self.free = self.scanned;
     }
 
@@ -162,12 +132,12 @@ impl Splitter {
             self.scanned = buffer.len();
         }
         if self.depth == self.level() {
-            self.gap(buffer, self.scanned, each)?;
+            self.gap(buffer, self.scanned, if end { Until::End } else { Until::More }, each)?;
         } else if self.start.is_none() {
             self.free = self.scanned;
         }
         if end && (self.depth > 0 || self.text != 0) {
-            self.fault(Fault::BreaksOff, each)?;
+            self.fault(Fault::BreaksOff, self.kept(), each)?;
         }
         Ok(())
     }
@@ -196,7 +166,7 @@ impl Splitter {
         close &= !text;
         if open | close != 0 {
             let closing = close.count_ones() as usize;
-            // Where no record can begin or end and no array `Records` can open, counting is enough.
+            // Where no record can begin or end and none of the arrays can open, counting is enough.
             if self.depth > self.floor + closing {
                 self.depth = self.depth + open.count_ones() as usize - closing;
             } else {
@@ -251,7 +221,7 @@ impl Splitter {
     fn opened(&mut self, buffer: &[u8], at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
         let level = self.level();
         if self.depth == level {
-            self.gap(buffer, at, each)?;
+            self.gap(buffer, at, Until::Value, each)?;
             if level == 0 && buffer[at] == b'[' {
                 self.array = true;
                 self.free = at + 1;
@@ -262,9 +232,10 @@ impl Splitter {
             && !self.wrapped
             && buffer[at] == b'['
             && let Some(start) = self.start
-            && names_records(&buffer[start..at])
+            && (self.rest || buffer[start] == b'{')
+            && names_array(&buffer[start..at])
         {
-            self.around(&buffer[start..=at], b"]}", each)?;
+            self.keep_around(&buffer[start..=at]);
             self.wrapped = true;
             self.rest = false;
             self.start = None;
@@ -278,16 +249,16 @@ impl Splitter {
     fn closed(&mut self, buffer: &[u8], at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
         let level = self.level();
         if self.depth == level {
-            self.gap(buffer, at, each)?;
+            self.gap(buffer, at, Until::End, each)?;
             if level == 0 || buffer[at] == b'}' {
-                self.fault(Fault::Bracket, each)?;
+                self.fault(Fault::Bracket, at, each)?;
             }
             self.free = at + 1;
             self.depth = self.depth.saturating_sub(1);
             if self.wrapped {
                 self.wrapped = false;
                 self.rest = true;
-                self.start = Some(at + 1);
+                self.start = Some(at);
             } else {
                 self.array = false;
             }
@@ -295,13 +266,19 @@ impl Splitter {
         }
         self.depth -= 1;
         if self.depth == level {
-            if self.rest
-                && let Some(start) = self.start
-            {
-                self.around(&buffer[start..=at], b"", each)?;
-            } else if let Some(start) = self.start {
+            if let Some(start) = self.start {
                 let (text, bare) = (&buffer[start..=at], level == 0);
-                if !each(Piece::Record { text, bare, escapes: self.backslash > start }) && bare {
+                if self.rest {
+                    self.keep_around(text);
+                    let around = std::mem::take(&mut self.around);
+                    each(match around.len() {
+                        0..=AROUND_MAX => Piece::Around { text: &around, at: start },
+                        _ => Piece::Fault { fault: Fault::TooLong, at: start },
+                    });
+                } else if !each(Piece::Value { text, at: start, bare, escapes: self.backslash > start })
+                    && bare
+                    && !self.lenient
+                {
                     return Err(Fault::Stray);
                 }
             }
@@ -312,129 +289,91 @@ impl Splitter {
         Ok(())
     }
 
-    /// Looks at what stands around an array `Records` in its object, which may be no JSON.
-    fn around(&self, part: &[u8], end: &[u8], each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
-        let begin: &[u8] = if self.rest { b"{\"\":[]" } else { b"" };
-        let whole = [begin, part, end].concat();
-        let valid = serde_json::from_slice::<serde::de::IgnoredAny>(&whole).is_ok();
-        if valid { Ok(()) } else { self.fault(Fault::Stray, each) }
+    /// Keeps what stands around one of the arrays in its object.
+    fn keep_around(&mut self, part: &[u8]) {
+        if !self.rest {
+            self.around.clear();
+        }
+        if self.around.len() <= AROUND_MAX {
+            self.around.extend_from_slice(part);
+        }
     }
 
     /// Deals with what stands between records, up to `end`.
     #[inline]
-    fn gap(&mut self, buffer: &[u8], end: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+    fn gap(
+        &mut self,
+        buffer: &[u8],
+        end: usize,
+        until: Until,
+        each: &mut impl FnMut(Piece<'_>) -> bool,
+    ) -> Result<(), Fault> {
         let nothing = |byte: &u8| b" \t\r\n,".contains(byte);
-        let stray = self.start.is_none() && self.free < end && !buffer[self.free..end].iter().all(nothing);
-        if stray {
-            self.fault(Fault::Stray, each)?;
+        if self.start.is_none() && self.free < end && !buffer[self.free..end].iter().all(nothing) {
+            return self.strays(buffer, end, until, each);
         }
         self.free = self.free.max(end);
         Ok(())
     }
 
-    fn fault(&self, fault: Fault, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
-        if self.is_bare() {
+    #[inline(never)]
+    fn strays(
+        &mut self,
+        buffer: &[u8],
+        end: usize,
+        until: Until,
+        each: &mut impl FnMut(Piece<'_>) -> bool,
+    ) -> Result<(), Fault> {
+        let bare = self.is_bare();
+        let from = self.free;
+        let mut told = false;
+        for (at, token) in tokens(&buffer[from..end], bare, until) {
+            let at = from + at;
+            match token {
+                Token::Text(text) => {
+                    self.free = at;
+                    if !each(Piece::Text { text, at, bare }) && bare && !self.lenient {
+                        return Err(Fault::Stray);
+                    }
+                }
+                Token::Stray if told => {}
+                Token::Stray => {
+                    told = true;
+                    self.fault(Fault::Stray, at, each)?;
+                }
+                Token::Unfinished => {
+                    self.free = at;
+                    return Ok(());
+                }
+            }
+        }
+        self.free = end;
+        Ok(())
+    }
+
+    fn fault(&self, fault: Fault, at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+        if self.is_bare() && !self.lenient {
             return Err(fault);
         }
-        each(Piece::Fault(fault));
+        each(Piece::Fault { fault, at });
         Ok(())
     }
 }
 
-/// Whether an object's text up to here ends with the name of its array of records.
-fn names_records(before: &[u8]) -> bool {
-    let name = before.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
-    let before = name.and_then(|name| name.strip_suffix(b"\"Records\"")).map(<[u8]>::trim_ascii_end);
-    before.is_some_and(|before| before.ends_with(b"{") || before.ends_with(b","))
+/// Whether an object's text up to here ends with the name of one of its [`ARRAYS`].
+///
+/// Not so if it looks like a record: then it is given as a whole, whatever arrays it has.
+fn names_array(before: &[u8]) -> bool {
+    let text = before.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+    let text = text.and_then(|text| text.strip_suffix(b"\""));
+    let Some((text, name)) = text.and_then(|text| Some(text.split_at(memchr::memrchr(b'"', text)?))) else {
+        return false;
+    };
+    let before = text.trim_ascii_end();
+    ARRAYS.contains(&&name[1..])
+        && (before.ends_with(b"{") || before.ends_with(b","))
+        && memchr::memmem::find(before, b"\"userIdentity\"").is_none()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The records of a stream that comes in portions, and how it ends.
-    fn split(stream: &str, portion: usize) -> (Vec<String>, Vec<Fault>, Option<Fault>) {
-        let (mut records, mut faults) = (Vec::new(), Vec::new());
-        let mut splitter = Splitter::default();
-        let mut buffer = Vec::new();
-        let mut each = |piece: Piece<'_>| {
-            match piece {
-                Piece::Record { text, escapes, .. } => {
-                    assert!(escapes || !text.contains(&b'\\'));
-                    records.push(String::from_utf8_lossy(text).into_owned());
-                }
-                Piece::Fault(fault) => faults.push(fault),
-            }
-            true
-        };
-        let mut result = Ok(());
-        for part in stream.as_bytes().chunks(portion) {
-            buffer.extend_from_slice(part);
-            result = result.and_then(|()| splitter.scan(&buffer, false, &mut each));
-            let kept = splitter.kept();
-            buffer.drain(..kept);
-            splitter.shift(kept);
-        }
-        let end = result.and_then(|()| splitter.scan(&buffer, true, &mut each)).err();
-        (records, faults, end)
-    }
-
-    #[test]
-    fn records_are_found_wherever_they_stand() {
-        let a = r#"{"a":"}{][\"\\","b":[[1],{"Records":[2]}]}"#;
-        let b = r#"{"x\"Records":[{"c":1}],"d":",\"Records\":["}"#;
-        for stream in [
-            format!("{a}{b}"),
-            format!("{a}\n{b}\n"),
-            format!(" [\n {a} , {b}]\n"),
-            format!(r#"{{"Records":[{a},{b}]}}"#),
-            format!(r#"{{"Records":[{a}]}}{{"Records":[{b}]}}"#),
-            format!(r#"{{"x":[1,{{}}],"Records" : [ {a}, {b} ] , "y":["Records"]}}"#),
-            format!(r#"[{{"Records":[{a}]}},{b}]"#),
-            format!(r#"[{a}][] [{b}]{{"Records":[]}}"#),
-        ] {
-            for portion in [1, 7, 63, 64, 65, 1000] {
-                let (records, faults, end) = split(&stream, portion);
-                assert_eq!((faults, end), (vec![], None), "{stream}");
-                assert_eq!(records, [a, b], "{stream}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_told() {
-        use Fault::{Bracket, BreaksOff, Stray};
-        for (stream, records, faults, end) in [
-            ("", 0, &[][..], None),
-            ("text", 0, &[], Some(Stray)),
-            ("{} x {}", 1, &[], Some(Stray)),
-            ("{}}", 1, &[], Some(Bracket)),
-            ("{\"a\":1", 0, &[], Some(BreaksOff)),
-            ("\"", 0, &[], Some(Stray)),
-            ("[{},1,{}]", 2, &[Stray], None),
-            ("[{},{\"a\":\"", 1, &[BreaksOff], None),
-            ("{\"Records\":[{},{}", 2, &[BreaksOff], None),
-            ("{\"Records\":[{}}{}", 1, &[Bracket], Some(BreaksOff)),
-            ("{\"Records\":[]{,{}]}", 0, &[], Some(Stray)),
-            ("{x,\"Records\":[{}]}", 0, &[], Some(Stray)),
-            ("[{\"Records\":[{}],x}]", 1, &[Stray], None),
-        ] {
-            for portion in [1, 64, 1000] {
-                let (found, told, ended) = split(stream, portion);
-                assert_eq!((found.len(), &told[..], ended), (records, faults, end), "{stream}");
-            }
-        }
-    }
-
-    #[test]
-    fn backslashes_count_across_blocks() {
-        for length in 50..80 {
-            for end in [r#"\\"#, r#"\\\""#, r#"\\\\\\"#] {
-                let a = format!("{{\"a\":\"{}{end}\"}}", "x".repeat(length));
-                let (records, faults, stop) = split(&format!("{a}{{\"b\":\"}}\"}}"), 1000);
-                assert_eq!((records.len(), faults.len(), stop), (2, 0, None), "{a}");
-                assert_eq!(records[0], a);
-            }
-        }
-    }
-}
+mod tests;

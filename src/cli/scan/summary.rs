@@ -9,13 +9,15 @@ use root_usage_alert::alert::{Alert, Origin, Unreadable};
 use root_usage_alert::email::{EmailError, Message, Style};
 use serde::Serialize;
 
-use super::found::{Batch, File, Found, Mail};
+use super::found::{Batch, Fault, File, Found, Mail};
+use super::object::DIGEST;
 
 /// What all files hold.
 #[derive(Default)]
 pub struct Everything {
     files: u64,
-    digests: u64,
+    without_records: u64,
+    skipped: BTreeMap<&'static str, u64>,
     records: u64,
     bytes: u64,
     duplicates: u64,
@@ -31,6 +33,9 @@ pub struct Everything {
 #[derive(Debug, Serialize)]
 pub struct Unread {
     pub file: Arc<str>,
+    /// At which byte, after inflating, the first fault is.
+    pub at: Option<u64>,
+    /// Why that was not understood.
     pub reason: String,
     /// How many more faults it has.
     pub more: u64,
@@ -43,6 +48,10 @@ pub struct Summary {
     pub files: u64,
     /// Of these, CloudTrail's digest files, which hold no records.
     pub digest_files: u64,
+    /// Of these, files that were understood and hold no record, without those that [`skipped`](Self::skipped) tells.
+    pub files_without_records: u64,
+    /// What else is known to hold no record, and how often it is there.
+    pub skipped: BTreeMap<&'static str, u64>,
     pub records: u64,
     /// Bytes of JSON, after inflating.
     pub bytes: u64,
@@ -54,6 +63,9 @@ pub struct Summary {
     pub mails: Mails,
     /// Who is in most matches, and in how many.
     pub noisiest: Option<Noisiest>,
+    /// How many objects, lines or files were not understood.
+    pub faults: u64,
+    /// The files that they are in.
     pub unreadable: Vec<Unread>,
 }
 
@@ -82,7 +94,10 @@ impl Everything {
     /// Adds a file.
     pub fn add(&mut self, file: File<'_>) {
         self.files += 1;
-        self.digests += file.digests;
+        self.without_records += u64::from(file.records == 0 && file.fault.is_none() && file.skipped.is_empty());
+        for (name, count) in file.skipped {
+            *self.skipped.entry(name).or_default() += count;
+        }
         self.records += file.records;
         self.bytes += file.bytes;
         self.span = match (self.span, file.span) {
@@ -105,8 +120,8 @@ impl Everything {
             self.found.push(found);
         }
         self.batches.extend(file.batches);
-        if let Some((reason, more)) = file.fault {
-            self.unreadable.push(Unread { file: file.name, reason, more });
+        if let Some(Fault { at, reason, more }) = file.fault {
+            self.unreadable.push(Unread { file: file.name, at, reason, more });
         }
     }
 
@@ -151,7 +166,9 @@ impl Everything {
         let per_day = if days > 0 { total as f64 / f64::from(days) } else { 0.0 };
         let summary = Summary {
             files: self.files,
-            digest_files: self.digests,
+            digest_files: self.skipped.remove(DIGEST).unwrap_or_default(),
+            files_without_records: self.without_records,
+            skipped: self.skipped,
             records: self.records,
             bytes: self.bytes,
             from,
@@ -160,6 +177,7 @@ impl Everything {
             duplicates: self.duplicates,
             mails: Mails { total, estimated, days: days.into(), per_day, by_day },
             noisiest: noisiest.map(|(actor, matches)| Noisiest { actor: actor.to_owned(), matches }),
+            faults: self.unreadable.iter().map(|unread| unread.more + 1).sum(),
             unreadable: self.unreadable,
         };
         let mut letters: Vec<Letter> = mails.into_values().collect();

@@ -117,12 +117,24 @@ fn by(access: Access) -> &'static str {
 
 /// Writes the figures.
 pub fn write_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    let Summary { files, digest_files, records, bytes, from, to, matches, duplicates, mails, .. } = summary;
+    let Summary { files, digest_files, files_without_records, records, bytes, from, to, .. } = summary;
+    let Summary { skipped, matches, duplicates, mails, faults, .. } = summary;
     let span = from.zip(*to).map_or_else(String::new, |(from, to)| format!(", {} to {}", date(from), date(to)));
-    let (records, files) = (count(*records, "record"), count(*files, "file"));
-    writeln!(out, "{records} in {files} ({} of JSON){span}", DecimalBytes(*bytes))?;
+    let read = if *records == 0 { " read" } else { "" };
+    let files = count(*files, "file");
+    writeln!(out, "{}{read} in {files} ({} of JSON){span}", count(*records, "record"), DecimalBytes(*bytes))?;
     if *digest_files > 0 {
         writeln!(out, "{} hold digests and no records", count(*digest_files, "file"))?;
+    }
+    if *files_without_records > 0 {
+        writeln!(out, "{} without any record", count(*files_without_records, "file"))?;
+    }
+    for (name, number) in skipped {
+        writeln!(out, "left out: {} x {name}", HumanCount(*number))?;
+    }
+    if *records == 0 {
+        writeln!(out, "0 records read: this says nothing about what happened")?;
+        return write_unreadable(out, *faults, &summary.unreadable);
     }
     let matches = if *matches == 1 { "1 match".to_owned() } else { format!("{} matches", HumanCount(*matches)) };
     writeln!(out, "{matches}, {}", count(*duplicates, "duplicate"))?;
@@ -130,13 +142,18 @@ pub fn write_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> 
     if let Some(Noisiest { actor, matches }) = &summary.noisiest {
         writeln!(out, "noisiest: {}, {} of the matches", cell(actor), HumanCount(*matches))?;
     }
-    let unread = &summary.unreadable;
+    write_unreadable(out, *faults, &summary.unreadable)
+}
+
+fn write_unreadable(out: &mut impl Write, faults: u64, unread: &[Unread]) -> io::Result<()> {
     if !unread.is_empty() {
-        writeln!(out, "could not be read, or not wholly: {}", count(unread.len() as u64, "path"))?;
+        let paths = count(unread.len() as u64, "path");
+        writeln!(out, "could not be read, or only in part: {paths}, {} in all", count(faults, "fault"))?;
     }
-    for Unread { file, reason, more } in unread.iter().take(LISTED_MAX) {
-        let more = if *more > 0 { format!(" (and {} more such)", HumanCount(*more)) } else { String::new() };
-        writeln!(out, "  {}: {}{more}", printable(file), printable(reason))?;
+    for Unread { file, at, reason, more } in unread.iter().take(LISTED_MAX) {
+        let at = at.map_or_else(String::new, |at| format!("at byte {at}: "));
+        let more = if *more > 0 { format!(" (and {} more)", HumanCount(*more)) } else { String::new() };
+        writeln!(out, "  {}: {at}{}{more}", printable(file), printable(reason))?;
     }
     if unread.len() > LISTED_MAX {
         writeln!(out, "  and {} more; --format json lists all", unread.len() - LISTED_MAX)?;

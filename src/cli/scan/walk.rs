@@ -57,16 +57,16 @@ fn read<'q>(reader: &mut Reader<'_>, question: &'q Question, entry: &DirEntry) -
     if entry.file_type().is_some_and(|kind| kind.is_dir()) {
         return None;
     }
-    let mut file = File::new(question, entry.path());
+    let mut file = File::new(question, if entry.is_stdin() { Path::new("-") } else { entry.path() });
     if entry.is_stdin() {
         reader.read(io::stdin().lock(), &mut file);
     } else if entry.depth() > 0 && !entry.file_type().is_some_and(|kind| kind.is_file()) {
         // A pipe that nobody writes to would never end.
-        file.fault("it is no file");
+        file.fault(None, "it is not a file");
     } else {
         match fs::File::open(entry.path()) {
             Ok(opened) => reader.read(opened, &mut file),
-            Err(error) => file.fault(&error.to_string()),
+            Err(error) => file.fault(None, &error.to_string()),
         }
     }
     Some(file)
@@ -85,7 +85,7 @@ fn unread<'q>(question: &'q Question, error: &Error) -> File<'q> {
     }
     let (path, reason) = place(error);
     let mut file = File::new(question, path.unwrap_or(Path::new("a path")));
-    file.fault(&reason);
+    file.fault(None, &reason);
     file
 }
 
