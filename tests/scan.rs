@@ -269,6 +269,28 @@ fn what_is_not_understood_is_named_with_its_place() {
 }
 
 #[test]
+fn an_object_that_is_too_long_is_refused_and_the_rest_is_read() {
+    let long = vec![json!({ "a": "x".repeat(100_000) }); 200];
+    let line = root("m1", "2026-11-20T01:00:00Z").to_string();
+    let record = |kind: &str| json!({ "userIdentity": { "type": kind }, "requestParameters": long, "eventID": "m2" });
+    for input in [
+        serde_json::to_string_pretty(&json!({ "ResultSet": { "Rows": long } })).unwrap(),
+        json!({ "detail": long }).to_string() + "\n" + &line,
+        json!({ "Events": [{ "CloudTrailEvent": record("Root").to_string() }, { "CloudTrailEvent": line }] })
+            .to_string(),
+        json!([record("Root"), { "CloudTrailEvent": line }]).to_string(),
+    ] {
+        let output = fed(scan(&["-", "--format", "json"]), input.as_bytes());
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let start = &input[..40];
+        let reason = &answer["summary"]["unreadable"][0]["reason"];
+        assert_eq!(reason, "a record is too long to be kept in memory (16 MiB)", "{start}");
+        let expected = if input.contains("m1") { vec!["m1"] } else { vec![] };
+        assert_eq!((output.status.code(), ids(&answer)), (Some(2), expected), "{start}");
+    }
+}
+
+#[test]
 fn an_object_that_a_rule_matches_is_a_match_whatever_it_looks_like() {
     let own = ["--pattern", "{ $.a = 1 }"];
     for (input, matches) in [

@@ -49,6 +49,9 @@ impl Table {
     pub fn of(start: &[u8]) -> Option<Self> {
         let skipped = if start.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         let start = &start[skipped..];
+        if matches!(start.trim_ascii_start().first(), None | Some(b'{' | b'[')) {
+            return None;
+        }
         let end = start.iter().take(HEAD_MAX).position(|byte| *byte == b'\n').unwrap_or(start.len().min(HEAD_MAX));
         let (head, rest) = start.split_at(end);
         let delimiter = *b",\t;".iter().max_by_key(|delimiter| head.iter().filter(|byte| byte == delimiter).count())?;

@@ -75,6 +75,10 @@ pub fn refused(start: &[u8], whole: bool) -> Option<&'static str> {
     if text.is_empty() {
         return whole.then_some("it is empty");
     }
+    // Nearly all files are JSON.
+    if text.starts_with(b"{") || text.starts_with(b"[") {
+        return None;
+    }
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
     if text.starts_with(b"\x1b") {
         return Some("it has a terminal's colours in it: print it without them (jq -M, --color off)");

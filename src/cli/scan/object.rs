@@ -146,22 +146,28 @@ fn short(text: &str) -> String {
 
 /// Whether an object begins like one of CloudTrail's own records: `{"eventVersion":"1.11","userIdentity":{`. Nearly all
 /// do, and nothing else that is known does.
+#[inline]
 pub fn begins_as_record(text: &[u8]) -> bool {
-    let after = |text: &'_ [u8], token: &[u8]| -> Option<usize> {
-        let blank = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        text[blank..].starts_with(token).then_some(blank + token.len())
-    };
-    let mut at = 0;
-    for token in [&b"{"[..], b"\"eventVersion\"", b":", b"\"1."] {
-        let Some(length) = after(&text[at..], token) else { return false };
-        at += length;
+    // Without white space, as CloudTrail writes it; versions have two digits behind the point.
+    if let Some(after) = text.strip_prefix(b"{\"eventVersion\":\"1.")
+        && let Some((_, after)) = after.split_first_chunk::<2>()
+        && after.starts_with(b"\",\"userIdentity\":{")
+    {
+        return true;
     }
-    at += text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    for token in [&b"\""[..], b",", b"\"userIdentity\"", b":", b"{"] {
-        let Some(length) = after(&text[at..], token) else { return false };
-        at += length;
+    begins_loosely(text)
+}
+
+/// The same with white space, and any number of digits.
+#[inline(never)]
+fn begins_loosely(text: &[u8]) -> bool {
+    fn after<'t>(text: &'t [u8], tokens: &[&[u8]]) -> Option<&'t [u8]> {
+        tokens.iter().try_fold(text, |text, token| text.trim_ascii_start().strip_prefix(*token))
     }
-    true
+    let Some(version) = after(text, &[b"{", b"\"eventVersion\"", b":", b"\"1."]) else { return false };
+    let digits = version.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    version[digits..].starts_with(b"\"")
+        && after(&version[digits..], &[b"\"", b",", b"\"userIdentity\"", b":", b"{"]).is_some()
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {

@@ -152,6 +152,10 @@ impl<'s> Reader<'s> {
             }
             if kept.filled > RECORD_MAX {
                 if splitter.is_bare() {
+                    // A line that is too long is told as such.
+                    if memchr::memchr(b'\n', &self.buffer[..kept.filled]).is_some() {
+                        records.fault(Some(kept.from), Fault::TooLong.reason());
+                    }
                     return self.lines(source, kept, more, records);
                 }
                 splitter.give_up();
