@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::alert::{Actor, Alert, AlertId, Held, Identity, Kind};
+use crate::alert::{Actor, Alert, AlertId, Held, Kind};
 
 /// How many mailed records, and how many mails that may have arrived, are remembered.
 const REMEMBERED_MAX: usize = 4096;
@@ -41,8 +41,9 @@ pub(super) struct Memory {
 pub(super) enum Limited {
     /// What root, or whoever tries to be, does. In all accounts together: whoever tries one tries sixty.
     Root(Kind),
-    /// What somebody else does. `None` are those that came after [`WHO_MAX`] others.
-    Other(Option<Identity>),
+    /// What somebody else does, by ARN: of a role's sessions the role's, for whoever assumes it chooses the session's name.
+    /// `None` are those that came after [`WHO_MAX`] others.
+    Other(Option<String>),
     /// Alerts about nothing but log events that can't be read.
     Unreadable,
     /// Mails about batches that can't be read.
@@ -71,7 +72,12 @@ impl Limited {
 
     fn of_actor(actor: &Actor) -> Option<Self> {
         match Kind::of(actor)? {
-            Kind::Others => Some(Self::Other(Some(actor.identity.clone()))),
+            Kind::Others => {
+                let record = &actor.gravest().record;
+                let role = record.text(&["userIdentity", "sessionContext", "sessionIssuer", "arn"]);
+                let who = role.or_else(|| record.arn()).or_else(|| record.text(&["userIdentity", "principalId"]));
+                Some(Self::Other(Some(who.unwrap_or_default().to_owned())))
+            }
             kind => Some(Self::Root(kind)),
         }
     }

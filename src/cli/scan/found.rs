@@ -204,7 +204,7 @@ impl Records for File<'_> {
             match reading {
                 Reading::Match(matched) => self.keep(matched, Some(&mail)),
                 Reading::Unreadable(unreadable) => told.push(unreadable),
-                Reading::Ignored => match event.entry() {
+                Reading::Ignored | Reading::Beside(_) => match event.entry() {
                     Ok(entry) => other(self, &entry.message),
                     Err(error) => self.fault(None, &format!("a log event could not be read: {error}")),
                 },
