@@ -161,7 +161,8 @@ pub fn partition(region: &str) -> Option<&'static Partition> {
     let mut parts = region.rsplitn(3, '-');
     let (number, place, prefix) = (parts.next()?, parts.next()?, parts.next()?);
     let is = |text: &str, of: fn(&u8) -> bool| (1..=16).contains(&text.len()) && text.bytes().all(|byte| of(&byte));
-    let named = is(number, u8::is_ascii_digit) && is(place, u8::is_ascii_lowercase);
+    // Longer, and a phone would offer to dial it.
+    let named = number.len() <= 2 && is(number, u8::is_ascii_digit) && is(place, u8::is_ascii_lowercase);
     PARTITIONS.iter().find(|partition| named && partition.prefixes.contains(&prefix))
 }
 

@@ -268,7 +268,7 @@ async fn whatever_fails_becomes_a_line_of_the_mail() {
         (
             Box::new(move |_| refuse(Why::Refused("Invalid\nNextToken".to_owned()))),
             3,
-            "refused the look-up, \"Invalid<U+000A>NextToken\"",
+            "refused the look-up, \"Invalid{U+000A}NextToken\"",
         ),
         (
             Box::new(move |_| page(vec!["{\"eventID\":".to_owned(), "[]".to_owned()], false)),

@@ -4,14 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::sanitize::is_uuid;
 use crate::alert::{Actor, Alert};
 use crate::record::Record;
 use crate::region::{Partition, partition};
-
-/// Whether this can be an event id.
-pub(super) fn is_event_id(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-}
 
 /// A page of CloudTrail's console that shows one event.
 ///
@@ -19,12 +15,12 @@ pub(super) fn is_event_id(text: &str) -> bool {
 /// or the id is not what it should be.
 pub(super) fn event(region: &str, event_id: &str) -> Option<String> {
     let host = partition(region)?.console(Some(region))?;
-    is_event_id(event_id).then(|| format!("https://{host}/cloudtrailv2/home?region={region}#/events/{event_id}"))
+    is_uuid(event_id).then(|| format!("https://{host}/cloudtrailv2/home?region={region}#/events/{event_id}"))
 }
 
 /// The command that shows one event.
 pub(super) fn lookup_command(region: &str, event_id: &str) -> Option<String> {
-    (partition(region).is_some() && is_event_id(event_id)).then(|| {
+    (partition(region).is_some() && is_uuid(event_id)).then(|| {
         format!(
             "aws cloudtrail lookup-events --region {region} \
              --lookup-attributes AttributeKey=EventId,AttributeValue={event_id}"
@@ -156,6 +152,9 @@ mod tests {
             ("xx-west-1", ID),
             ("eu-west-1", "x"),
             ("", ID),
+            ("1-800-555-0199", ID),
+            ("eu-west-18005550199", ID),
+            ("eu-west-1", "1-800-555-0199-1-800-555-0199-abcdef00"),
             ("eu-west-1", "../../../../../../../../../../../../a"),
         ] {
             assert_eq!(event(region, id), None);

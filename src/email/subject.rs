@@ -35,7 +35,7 @@ impl Subject {
         let record = &action.record;
         let field = |value: Option<Clean>, max: usize| {
             let text = value.map_or_else(|| "?".to_owned(), |value| printable(value.as_str()));
-            text.chars().take(max).collect::<String>()
+            cut(&text, max).to_owned()
         };
         let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 12) };
         let source = field(record.source_ip().map(Clean::source), 45);
@@ -58,15 +58,25 @@ impl Subject {
                 return Self::clipped(&form(&name));
             }
             if room >= 16 {
-                return Self::clipped(&form(&format!("{}..", &name[..room - 2])));
+                return Self::clipped(&form(&format!("{}..", cut(&name, room - 2))));
             }
         }
         let room = SUBJECT_MAX.saturating_sub(short("").len());
-        Self::clipped(&short(&name[..room.min(name.len())]))
+        Self::clipped(&short(cut(&name, room)))
     }
 
     pub(super) fn clipped(text: &str) -> Self {
         Self(printable(text).chars().take(SUBJECT_MAX).collect())
+    }
+}
+
+/// At most so many bytes of an ASCII text. Of a number that doesn't end there nothing: an account's first eleven digits
+/// could be dialled.
+fn cut(text: &str, max: usize) -> &str {
+    match text.as_bytes().get(max) {
+        None => text,
+        Some(next) if next.is_ascii_digit() => text[..max].trim_end_matches(|c: char| c.is_ascii_digit()),
+        Some(_) => &text[..max],
     }
 }
 
