@@ -24,7 +24,7 @@ DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.jso
 DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-template test-e2e
+.PHONY: help demo test test-rust test-template test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
 .PHONY: events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert replay clean
 
@@ -35,13 +35,16 @@ demo: ## Show the alerts for three events, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run \
 		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
-test: test-rust test-template test-e2e ## Run all tests
+test: test-rust test-template test-links test-e2e ## Run all tests
 
 test-rust: ## Run the Rust tests
 	cargo test $(CARGO_FLAGS) --all-features
 
 test-template: $(TOOLS) ## Expand the template for every combination of choices, and check the mails' commands
 	.venv/tools/bin/python -m pytest tests/template tests/commands
+
+test-links: $(TOOLS) ## Show that nothing others wrote becomes a link or markup. LINK_CASES=30 for each setting
+	.venv/tools/bin/python -m pytest tests/links
 
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
@@ -123,7 +126,7 @@ replay: $(TOOLS) ## Send failed batches through the function again. STACK=name; 
 
 clean: ## Delete what was built; keeps the installed tools
 	cargo clean
-	rm -rf .aws-sam operations/__pycache__ tests/e2e/__pycache__ tests/template/__pycache__
+	rm -rf .aws-sam operations/__pycache__ tests/e2e/__pycache__ tests/links/__pycache__ tests/template/__pycache__
 
 $(TOOLS): tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv/tools
