@@ -15,6 +15,10 @@ use crate::detail::{Detail, Opening, Peer, Principal, Traffic, Trusted};
 /// The most characters shown of a value.
 const VALUE_MAX: usize = 160;
 
+/// The most bytes that the words for one action's details have together. What is made safe to print can be eight times
+/// as long as it was.
+const WORDS_MAX: usize = 4096;
+
 /// The details of an action: as data for the JSON document, and in the mail's words. Every text is safe to print.
 #[derive(Default, Serialize)]
 #[serde(transparent)]
@@ -45,8 +49,24 @@ impl Details {
     /// The details, without the values that the mail shows beside them anyway. Of what was not done, the words say that
     /// it was asked for.
     pub(super) fn new(details: &[Detail], shown: &[&str], done: bool, style: &Style) -> Self {
-        let list: Vec<_> = details.iter().filter_map(|detail| safe(detail, shown, style.mask_access_keys)).collect();
-        let mut words: Vec<String> = list.iter().map(|detail| words(detail, style.language)).collect();
+        let (mut list, mut words, mut bytes, mut left_out) = (Vec::new(), Vec::new(), 0, 0);
+        for detail in details.iter().filter_map(|detail| safe(detail, shown, style.mask_access_keys)) {
+            let text = words_of(&detail, style.language);
+            bytes += text.len();
+            match detail {
+                Detail::LeftOut { count } => left_out += count,
+                _ if bytes > WORDS_MAX => left_out += 1,
+                _ => {
+                    list.push(detail);
+                    words.push(text);
+                }
+            }
+        }
+        if left_out > 0 {
+            let rest = Detail::LeftOut { count: left_out };
+            words.push(words_of(&rest, style.language));
+            list.push(rest);
+        }
         if let Some(first) = words.first_mut().filter(|_| !done) {
             *first = match style.language {
                 Language::English => format!("asked for: {first}"),
@@ -177,7 +197,7 @@ fn trusted(trusted: &Trusted, mask: bool) -> Trusted<Safe> {
 }
 
 /// A detail in a few words, which fit after any outcome.
-fn words(detail: &Detail<Safe>, language: Language) -> String {
+fn words_of(detail: &Detail<Safe>, language: Language) -> String {
     match language {
         Language::English => english::words(detail),
         Language::Japanese => japanese::words(detail),
@@ -220,12 +240,21 @@ mod tests {
 
     const ROWS: &str = include_str!("../../../tests/data/details.jsonl");
 
-    fn words_of(row: &Value, language: Language) -> Vec<String> {
+    fn words_of_row(row: &Value, language: Language) -> Vec<String> {
         let text = |name: &str| row[name].as_str().unwrap();
         let record = row["record"].to_string();
         let found = details(text("service"), text("event"), &Json::parse(&record).unwrap());
         let style = Style { language, mask_access_keys: true, ..Style::default() };
         Details::new(&found, &[], row["record"].get("errorCode").is_none(), &style).words().to_vec()
+    }
+
+    #[test]
+    fn what_grows_when_it_is_made_safe_stays_bounded() {
+        let values: Vec<Box<str>> = (0..8).map(|index| format!("{}{index}", "\u{1}".repeat(100)).into()).collect();
+        let detail = Detail::Named { label: crate::detail::Label::Image, values, left_out: 0 };
+        let details = Details::new(&[detail.clone(), detail.clone(), detail], &[], true, &Style::default());
+        assert!(details.words().iter().map(String::len).sum::<usize>() < 5_000);
+        assert_eq!(details.words().last().map(String::as_str), Some("3 more not shown"));
     }
 
     #[test]
@@ -237,7 +266,7 @@ mod tests {
             assert!(row["source"].as_str().is_some_and(|source| !source.is_empty()), "{line}");
             for (language, key) in [(Language::English, "en"), (Language::Japanese, "ja")] {
                 let expected: Vec<String> = serde_json::from_value(row[key].clone()).unwrap();
-                let found = words_of(&row, language);
+                let found = words_of_row(&row, language);
                 if found != expected {
                     wrong.push(format!("{} {} {key}: {}", row["service"], row["event"], serde_json::json!(found)));
                 }
