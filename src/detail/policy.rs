@@ -13,8 +13,8 @@ use crate::json::Json;
 /// The longest document that is read, in bytes. The longest that AWS takes is KMS's, of 32 KiB.
 const DOCUMENT_MAX: usize = 65_536;
 
-/// The most brackets that are open at once in a document that is read. AWS's have fewer than ten.
-const NESTING_MAX: usize = 32;
+/// The most brackets that are open at once in a document that is read. AWS's own grammar needs six.
+const NESTING_MAX: usize = 12;
 
 /// How deep inside the request a document is looked for.
 const DEPTH_MAX: usize = 4;
