@@ -11,6 +11,7 @@ TOOLS := .venv/tools/installed
 SAM := .venv/sam/installed
 CHECKOV := .venv/checkov/installed
 LEVELS := .venv/levels/installed
+COMMANDS := .venv/commands/installed
 CARGO_FUZZ := .venv/cargo/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
 
@@ -24,7 +25,7 @@ DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.jso
 DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-template test-links test-e2e
+.PHONY: help demo test test-rust test-template test-commands test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
 .PHONY: events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert replay clean
 
@@ -35,13 +36,16 @@ demo: ## Show the alerts for three events, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run \
 		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
-test: test-rust test-template test-links test-e2e ## Run all tests
+test: test-rust test-template test-commands test-links test-e2e ## Run all tests
 
 test-rust: ## Run the Rust tests
 	cargo test $(CARGO_FLAGS) --all-features
 
-test-template: $(TOOLS) ## Expand the template for every combination of choices, and check the mails' commands
-	.venv/tools/bin/python -m pytest tests/template tests/commands
+test-template: $(TOOLS) ## Expand the template for every combination of choices, and look at it
+	.venv/tools/bin/python -m pytest tests/template
+
+test-commands: $(COMMANDS) ## Hold every command that a mail shows against the models of the AWS CLI
+	.venv/commands/bin/python -m pytest tests/commands
 
 test-links: $(TOOLS) ## Show that nothing others wrote becomes a link or markup. LINK_CASES=30 for each setting
 	.venv/tools/bin/python -m pytest tests/links
@@ -131,6 +135,11 @@ clean: ## Delete what was built; keeps the installed tools
 $(TOOLS): tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv/tools
 	.venv/tools/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(COMMANDS): tests/requirements-commands.txt
+	$(PYTHON) -m venv --clear .venv/commands
+	.venv/commands/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(SAM): tests/requirements-sam.txt

@@ -450,6 +450,8 @@ mod tests {
             match (Json::parse(&text), serde_json::from_str::<serde_json::Value>(&text)) {
                 (Ok(json), Ok(value)) => prop_assert!(same(&json, &value), "{text}"),
                 (Err(JsonError::Syntax(_)), Err(_)) => {}
+                // A number that no `f64` can hold is still JSON.
+                (Ok(_), Err(_)) => prop_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "{text}"),
                 (one, other) => prop_assert!(false, "{text}: {one:?} {other:?}"),
             }
         });

@@ -375,7 +375,7 @@ fn exit_codes_and_what_is_asked_for() {
     let usage: [(&[&str], &str); 5] = [
         (&[], "<PATH>"),
         (&[good, "--since", "yesterday"], "expected 2026-11-20 or 2026-11-20T02:47:00Z"),
-        (&[good, "--rule", "root"], "there is no rule or set \"root\""),
+        (&[good, "--rule", "nope"], "there is no rule or set \"nope\""),
         (&[good, "--pattern", "{ $.a == b }"], "write instead"),
         (&[good, "-j", "0"], "'0'"),
     ];

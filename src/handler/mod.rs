@@ -169,10 +169,11 @@ impl<N: Notify, H: History> Handler<N, H> {
         report: &mut Report,
     ) -> Result<(), HandlerError<N::Error>> {
         let by = |rest: Duration| started + time_left.saturating_sub(rest);
+        // Of an invocation that has little time from the start, half is for reading.
         let deadlines = Deadlines {
-            reading: by(READING),
+            reading: by(READING.min(time_left / 2)),
             lookups: by(PUBLISHING),
-            writing: by(WRITING),
+            writing: by(WRITING.min(time_left * 2 / 5)),
             publishing: by(LAST_WORDS),
         };
         let last = deadlines.publishing;
@@ -249,10 +250,9 @@ impl<N: Notify, H: History> Handler<N, H> {
             alert.held = memory.held();
             alert.may_be_repeated = memory.unanswered.has(&alert.id);
         }
-        if let Some(reach) = self.config.history
-            && (self.clock)() < deadlines.lookups
-        {
-            let deadline = deadlines.lookups.min(Instant::now() + reach.timeout);
+        if let Some(reach) = self.config.history {
+            let late = (self.clock)() >= deadlines.lookups;
+            let deadline = if late { Instant::now() } else { deadlines.lookups.min(Instant::now() + reach.timeout) };
             report.history_failures += relate(&self.history, &mut alert, reach, deadline).await.failures;
         }
         let result = self.publish_alert(&alert, report, deadlines, request_id).await;
