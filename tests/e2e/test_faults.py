@@ -90,7 +90,7 @@ FAULTS = [
           sns=[refusal(400, "InvalidParameter", "Invalid parameter: TopicArn")]),
     Fault("the function's credentials are refused", "it does not accept the function's credentials", REPLAY,
           sns=[refusal(403, "InvalidClientTokenId")]),
-    Fault("SNS refuses this message", "The full alert was refused by SNS", "the details, not who, what, where and when", "mail",
+    Fault("SNS refuses this message", "SNS refused the whole alert", "the details, not who, what, where and when", "mail",
           sns=[refusal(400, "InvalidParameter", "Invalid parameter: Message too long"), TAKEN], mails=1),
     Fault("the batch is no base64", "awslogs.data is not base64", "no: a mail names it, and it is in the queue",
           event=json.dumps({"awslogs": {"data": "!!"}}), mails=1),

@@ -213,7 +213,7 @@ def test_another_accounts_event_is_not_looked_up(binary, tmp_path):
         stub.invoke(json.dumps(raw_event(data)))
 
         assert server.requests == []
-        assert section(mail(stub)).startswith("It happened in another account than this function's")
+        assert section(mail(stub)).startswith("It happened in a different account from the function's")
 
 
 def test_nothing_is_looked_up_for_a_batch_without_a_match(binary, tmp_path):
