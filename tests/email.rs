@@ -12,9 +12,13 @@ use root_usage_alert::rule::Rule;
 use serde_json::{Value, json};
 
 /// What the lines of a mail begin with. A line that begins otherwise is not ours.
-const OURS: [&str; 36] = [
+const OURS: [&str; 40] = [
     "Rule ",
-    "Somebody tried to sign in to the console as ",
+    "Someone tried to sign in to the console as ",
+    "Someone with the password of ",
+    "It was a central root session",
+    // A command of a step.
+    "   aws ",
     "CRITICAL, because ",
     "To see this event on the command line",
     "Root ",
@@ -35,6 +39,7 @@ const OURS: [&str; 36] = [
     "MFA:  ",
     "Event ID:  ",
     "Event:  ",
+    "Links:  ",
     "Note",
     "- ",
     "What to do next",

@@ -86,7 +86,8 @@ def flat(value, name=""):
             if key == "link" and each:
                 yield f"{name}.{key}", each
             elif key == "links":
-                yield from ((f"{name}.links.{page}", link) for page, link in each.items())
+                # `missing` says why there are none.
+                yield from ((f"{name}.links.{page}", link) for page, link in each.items() if link and page != "missing")
             else:
                 yield from flat(each, f"{name}.{key}")
     elif isinstance(value, list):
