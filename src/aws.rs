@@ -34,9 +34,9 @@ impl Aws {
 
 /// An HTTP client with one connector for every service.
 ///
-/// The SDK's own makes a connector, and reads the root certificates, twice for each service and once more for each
-/// other timeout. Cryptography is ring's: aws-lc, the SDK's default, spends 30 ms of CPU at the start of each process
-/// on collecting entropy beside the kernel's; docs/performance.md has the figures.
+/// The SDK's own reads the root certificates twice for each service. Cryptography is ring's: aws-lc, the SDK's default,
+/// spends 40 ms of CPU in each new process on collecting entropy besides the kernel's. docs/performance.md has the
+/// figures.
 fn http_client() -> SharedHttpClient {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
     let connector =
