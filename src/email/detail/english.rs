@@ -19,7 +19,7 @@ pub(super) fn words(detail: &Detail<Safe>) -> String {
             match label {
                 Label::Seconds => format!("valid for {texts} {}", if texts == "1" { one } else { several }),
                 Label::Days => format!("{texts} {}", if texts == "1" { one } else { several }),
-                Label::Operation if texts == "*" => "may do anything".to_owned(),
+                Label::Operation if texts == "any" => "may do anything".to_owned(),
                 _ => format!("{} {texts}", if one_value { one } else { several }),
             }
         }

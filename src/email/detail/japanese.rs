@@ -18,7 +18,7 @@ pub(super) fn words(detail: &Detail<Safe>) -> String {
             match label {
                 Label::Seconds => format!("有効期間 {texts} {words}"),
                 Label::Days => format!("{texts} {words}"),
-                Label::Operation if texts == "*" => "すべての操作を許可".to_owned(),
+                Label::Operation if texts == "any" => "すべての操作を許可".to_owned(),
                 _ => format!("{words} {texts}"),
             }
         }

@@ -85,8 +85,9 @@ impl Details {
 /// A name, id, ARN or number.
 fn named(text: &str, mask: bool) -> Safe {
     let masked = if mask { mask_access_keys(text) } else { text.to_owned() };
+    // A star of its own could make a list or emphasis.
     if text == "*" {
-        return Safe(text.to_owned());
+        return Safe("any".to_owned());
     }
     if text.parse::<std::net::IpAddr>().is_ok() {
         return Clean::source(text).into();
