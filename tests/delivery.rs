@@ -283,7 +283,7 @@ async fn what_is_no_batch_at_all_only_fails() {
 #[tokio::test]
 async fn an_alert_whose_answer_was_lost_says_that_it_may_be_a_repetition() {
     let event = shipped("create-access-key");
-    let text = "Possible duplicate: it was sent before, and nobody knows whether it arrived then.";
+    let text = "Possible duplicate: the first delivery was not confirmed.";
     for (answer, repeated) in [(Answer::Lost, true), (Answer::Throttled, false), (Answer::NoTopic, false)] {
         let handler = handler(Topic::answering(&[answer]));
         assert_eq!(invoke(&handler, &event).await.unwrap_err().kind(), "NotifyError");

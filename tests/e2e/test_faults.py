@@ -112,7 +112,7 @@ FAULTS = [
     Fault("log events of something else than CloudTrail come by the hundred", "log event of CloudTrail could not be read",
           "no: one mail in 15 minutes, the next one has the number", "mail", before=[with_messages("Root 0")],
           event=with_messages("Root 1"), mails=0),
-    Fault("bots try to sign in as root all day", "Somebody tried to sign in to the console as Root",
+    Fault("bots try to sign in as root all day", "Someone tried to sign in to the console as Root",
           "no: one mail in 15 minutes, the next one has the number", "mail", before=[sign_in_failed(0)],
           event=sign_in_failed(1), mails=0),
     Fault("a record is delivered twice", '"duplicate":2', "no: one mail, while the same function instance runs", "report",
