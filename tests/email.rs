@@ -265,7 +265,8 @@ proptest! {
             prop_assert!(!foreign_link(line) && !markup(line) && !dialable(line), "{line:?}");
             for (place, _) in line.match_indices("://") {
                 let host = line[place + 3..].split('/').next().unwrap_or_default();
-                let console = ["aws.amazon.com", "console.amazonaws.cn", "console.amazonaws-us-gov.com"];
+                let console =
+                    ["aws.amazon.com", "console.amazonaws.cn", "console.amazonaws-us-gov.com", "console.amazonaws-eusc.eu"];
                 prop_assert!(line[..place].ends_with("https"), "{line:?}");
                 prop_assert!(console.iter().any(|end| host.ends_with(end)), "{line:?}");
             }
