@@ -106,7 +106,7 @@ def invoke(sns, tmp_path_factory):
         yield invoke
 
 
-LIMITED = {"root-sign-in-failed", "ten-failed-sign-ins", "unreadable-only"}
+LIMITED = {"root-sign-in-failed", "sign-in-blocked", "sign-in-spray", "ten-failed-sign-ins", "unreadable-only"}
 
 
 @pytest.mark.parametrize("name, expect", shipped_events().items())
