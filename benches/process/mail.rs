@@ -15,6 +15,8 @@ use crate::table::Table;
 /// The memory, in MB, whose share of a processor is measured: the least there is, the template's, a whole vCPU's.
 const MEMORY: [f64; 3] = [128.0, 512.0, 1_769.0];
 
+const PYTHON: &str = "Python with boto3, no history";
+
 /// A function to measure.
 pub struct Candidate<'a> {
     name: &'static str,
@@ -41,7 +43,7 @@ struct Measured {
 
 /// What was found out about all of them.
 pub struct Waits {
-    /// The no-op, the function without and with the event history, and perhaps Python.
+    /// The no-op, the function without and with the event history, and what else there is.
     measured: Vec<Measured>,
     /// Whether the shares were real; otherwise what they would bring is worked out from the CPU time.
     real: bool,
@@ -53,8 +55,15 @@ struct Start {
     wall: Figures,
 }
 
-/// What is measured: the no-op, the function without and with the event history, and a Python that has boto3.
-pub fn candidates<'a>(aws: &'a Aws, noop: &Path, binary: &Path, python: Option<&Path>) -> Vec<Candidate<'a>> {
+/// What is measured: the no-op, the function without and with the event history, the same of an earlier version, and a
+/// Python that has boto3.
+pub fn candidates<'a>(
+    aws: &'a Aws,
+    noop: &Path,
+    binary: &Path,
+    before: Option<&Path>,
+    python: Option<&Path>,
+) -> Vec<Candidate<'a>> {
     let candidate = |name, command: &[&Path], vars: &[(&'static str, &'static str)], mails| Candidate {
         name,
         command: command.iter().map(|part| part.to_path_buf()).collect(),
@@ -67,8 +76,12 @@ pub fn candidates<'a>(aws: &'a Aws, noop: &Path, binary: &Path, python: Option<&
         candidate("root-usage-alert without history", &[binary], &[("HISTORY_MINUTES", "0")], true),
         candidate("root-usage-alert", &[binary], &[], true),
     ];
+    if let Some(before) = before {
+        all.push(candidate("before, without history", &[before], &[("HISTORY_MINUTES", "0")], true));
+        all.push(candidate("before", &[before], &[], true));
+    }
     match python.filter(|python| has_boto3(python)) {
-        Some(python) => all.push(candidate("Python with boto3, no history", &[python, script], &[], true)),
+        Some(python) => all.push(candidate(PYTHON, &[python, script], &[], true)),
         None => println!("There is no Python with boto3 here; `make bench` installs one.\n"),
     }
     all
@@ -144,9 +157,12 @@ impl Waits {
     /// The rows that have a goal.
     pub fn judge(&self, table: &mut Table) {
         let [noop, plain, history] = [0, 1, 2].map(|index| &self.measured[index]);
+        let named = |name: &str| self.measured.iter().find(|one| one.name == name);
         let mut row = |work: &str, most: f64, of: &Measured, value: fn(&Measured) -> f64| {
-            let python = self.measured.get(3).map(|one| format!(", Python with boto3 {:.1} ms", value(one)));
-            let beside = format!("no-op {:.1} ms{}", value(noop), python.unwrap_or_default());
+            let earlier = if of.name == history.name { "before" } else { "before, without history" };
+            let beside = [("before", named(earlier)), ("no-op", Some(noop)), ("Python with boto3", named(PYTHON))];
+            let beside = beside.iter().filter_map(|(name, one)| Some(format!("{name} {:.1} ms", value((*one)?))));
+            let beside = beside.collect::<Vec<_>>().join(", ");
             let result = format!("{:.1} ms ({beside})", value(of));
             table.add(work, &format!("at most {most} ms"), result, Some(value(of) <= most));
         };

@@ -8,7 +8,10 @@
 mod aws;
 mod batch;
 mod chart;
+#[path = "../records/hostile.rs"]
+mod hostile;
 mod mail;
+mod matches;
 #[path = "../records/mod.rs"]
 mod records;
 mod runtime_api;
@@ -39,6 +42,9 @@ const ALL_RULES: &str = "root-usage,cis";
 const MB: f64 = 1e6;
 /// What Lambda calls MB where it counts memory.
 const MIB: f64 = 1_048_576.0;
+
+/// A function's environment.
+type Vars<'v> = [(&'v str, &'v str)];
 
 /// Seconds of CPU an invocation of each function takes, a median over all rounds, and what one costs for another.
 struct Times(Vec<Vec<f64>>);
@@ -80,6 +86,8 @@ fn main() {
     let (rounds, starts) = if short { (5, 9) } else { (25, 40) };
     let release = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     let binary = std::env::var_os("BENCH_BINARY").map_or_else(|| release.join("root-usage-alert"), PathBuf::from);
+    // An earlier version to measure beside this one.
+    let before = std::env::var_os("BENCH_BEFORE").map(PathBuf::from);
     let baseline = |name: &str| release.join("examples").join(name);
     let (noop, floor, plain) = (baseline("noop"), baseline("floor"), baseline("straightforward"));
     let python = python();
@@ -88,10 +96,17 @@ fn main() {
     let aws_vars = aws.vars();
     let with = |rules: &'static str| [&[("RULES", rules), ("HISTORY_MINUTES", "0")], &aws_vars[..]].concat();
 
+    let mut table = Table::default();
+    if std::env::args().any(|argument| argument == "matches") {
+        let matches = matches::measure(&binary, before.as_deref(), &with("root-usage"), short);
+        matches.judge(&mut table);
+        table.print();
+        matches.print();
+        return;
+    }
     let batch = Batch::new(&records(SEED, 4_000, 0));
     print_data(&batch);
 
-    let mut table = Table::default();
     let mut functions = [
         Function::start(&[&noop], &[]),
         Function::start(&[&floor], &[]),
@@ -135,9 +150,12 @@ fn main() {
         format!("+{more:.1} MB ({:.1} MB to {:.1} MB)", memory[0] / MB, memory[1] / MB),
         Some(more <= 3.0),
     );
-    let candidates = mail::candidates(&aws, &noop, &binary, python.as_deref());
+    let candidates = mail::candidates(&aws, &noop, &binary, before.as_deref(), python.as_deref());
     let waits = mail::measure(&candidates, &aws, if short { 3 } else { 11 });
     waits.judge(&mut table);
+
+    let matches = matches::measure(&binary, before.as_deref(), &with("root-usage"), short);
+    matches.judge(&mut table);
 
     let mut fresh = Function::start(&[&binary], &with("root-usage"));
     let event: Arc<[u8]> = batch.event.clone().into();
@@ -150,6 +168,7 @@ fn main() {
     table.print();
 
     waits.print(aws.root_count);
+    matches.print();
     println!("What one record costs:\n\n| invocation | CPU | to the no-op |\n| --- | --- | --- |");
     for (what, function) in [
         ("no-op", 0),
