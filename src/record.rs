@@ -190,6 +190,13 @@ impl Record {
         self.root
     }
 
+    /// Whether a federated user acted whose session root made (`GetFederationToken`).
+    #[must_use]
+    pub fn is_federated_by_root(&self) -> bool {
+        self.identity_type() == Some("FederatedUser")
+            && self.text(&["userIdentity", "sessionContext", "sessionIssuer", "type"]) == Some("Root")
+    }
+
     /// `userIdentity.arn`
     #[must_use]
     pub fn arn(&self) -> Option<&str> {

@@ -168,7 +168,7 @@ fn valid(message: &Message) {
 
 #[tokio::test]
 async fn a_test_mails_what_can_not_be_taken_for_an_alert() {
-    for (language, first) in [("en", "TEST: nobody used root."), ("ja", "TEST（テスト）: ")] {
+    for (language, first) in [("en", "TEST: this mail reports no root activity."), ("ja", "TEST（テスト）: ")] {
         let vars = [("ALERT_LANGUAGE", language), ("AWS_LAMBDA_FUNCTION_NAME", "root-usage-alert")];
         let handler = Handler::new(config(&vars), Topic::default(), Recorded::default());
         let report = invoke(&handler, r#"{"test":{"Root":"$.userIdentity.type"}}"#).await.unwrap();
@@ -440,7 +440,7 @@ async fn a_batch_of_more_log_events_than_there_can_be_is_read_as_far_as_it_goes(
     assert!(error.chain().contains("the end of the log events that may match expected at byte"), "{}", error.chain());
     let mails = handler.notify().take();
     assert!(mails[0].text.contains("Log events that could not be read: "), "{}", mails[0].text);
-    assert!(mails[1].text.contains("100000 log events of it could be read"), "{}", mails[1].text);
+    assert!(mails[1].text.contains("100000 log events could be read"), "{}", mails[1].text);
 }
 
 /// A log event of a generated batch.

@@ -12,10 +12,11 @@ use root_usage_alert::rule::Rule;
 use serde_json::{Value, json};
 
 /// What the lines of a mail begin with. A line that begins otherwise is not ours.
-const OURS: [&str; 40] = [
+const OURS: [&str; 42] = [
     "Rule ",
     "Someone tried to sign in to the console as ",
-    "Someone with the password of ",
+    "Someone with ",
+    "First: ",
     "It was a central root session",
     // A command of a step.
     "   aws ",
@@ -52,6 +53,7 @@ const OURS: [&str; 40] = [
     "   Source IPs: ",
     "   Regions: ",
     "   Access keys: ",
+    "   It was a central root session. ",
     "aws cloudtrail ",
     // What was made, under the action.
     "             ",

@@ -224,7 +224,7 @@ async fn what_is_not_this_sessions_or_was_told_already_is_left_out() {
         let text = section(&mails[0]);
         assert_eq!(text.contains("iam CreateUser"), shown, "{why}: {text}");
         // Each look-up gives it; it is told once.
-        assert!(!shown || text.contains("In all, 1 event not"), "{why}: {text}");
+        assert!(!shown || text.contains("In all, 1 event besides"), "{why}: {text}");
     }
 }
 

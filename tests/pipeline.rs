@@ -116,6 +116,13 @@ async fn every_mail_of_the_published_rules_reads_as_it_did() {
 }
 
 #[tokio::test]
+async fn a_mail_about_who_acts_for_root_reads_as_it_did() {
+    snapshots_of("mails/root-en", &[("RULES", "root")], |name| name == "federated-by-root").await;
+    let japanese = [("RULES", "root"), ("ALERT_LANGUAGE", "ja")];
+    snapshots_of("mails/root-ja", &japanese, |name| name == "federated-by-root").await;
+}
+
+#[tokio::test]
 async fn where_root_did_not_act_no_mail_speaks_of_root() {
     for language in ["en", "ja"] {
         for name in ["cis-changes", "cis-sign-in-failed"] {

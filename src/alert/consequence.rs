@@ -13,7 +13,7 @@ use crate::record::Record;
 use crate::severity::Severity;
 use access_level::{AccessLevel, access_level};
 pub use deed::{Deed, Gravity, deed, is_own_credential, is_own_key};
-pub use known::{Known, Unseen, acts_unseen, known, known_of};
+pub use known::{Known, Unseen, acts_unseen, known, known_of, reads_secret};
 
 /// What kind of consequence an action has, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

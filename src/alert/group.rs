@@ -42,7 +42,9 @@ pub(super) fn group(matches: Vec<Match>, issued: &Issued) -> Vec<Actor> {
         let identity = Identity::of(&first.record);
         let (access, root_call) = access::decide(&group.iter().map(|found| &found.record), issued);
         let mut actions: Vec<Action> = group.into_iter().map(|found| Action::new(found, access)).collect();
-        actions.sort_by_cached_key(Action::gravity);
+        // Of several records of one event the corrected one says what was done.
+        let superseded = |action: &Action| action.record.addendum() != Some("UPDATED_DATA");
+        actions.sort_by_cached_key(|action| (action.gravity(), superseded(action)));
         Some(Actor { identity, access, root_call, actions, related: None })
     };
     groups.into_iter().filter_map(actor).collect()

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 pub use access::{Access, Issued};
 pub use consequence::{
     Category, Deed, Gravity, Known, Unseen, acts_unseen, deed, is_own_credential, is_own_key, known, known_of,
+    reads_secret,
 };
 pub use held::{Counts, Held, Kind, Tally};
 pub use related::{Activity, EARLIER_DAYS, Earlier, Gap, Related, Seen, Why, activity, is_activity};

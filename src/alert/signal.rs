@@ -182,15 +182,11 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
         let tried = matches!(action.category, Category::FailedSignIn | Category::FailedSecondFactor);
         own_credentials && action.record.mfa() == Some(false) && !tried
     };
-    // No temporary key of these kinds ever has MFA of its own, and a long-lived one is worse anyway.
-    let needs_none = root
-        && matches!(
-            actor.access,
-            Access::CentralRootSession
-                | Access::TemporaryKey { .. }
-                | Access::SessionToken { .. }
-                | Access::LongLivedKey
-        );
+    // These were not made with a password, so that MFA is missing says nothing about it.
+    let needs_none = matches!(
+        actor.access,
+        Access::CentralRootSession | Access::TemporaryKey { .. } | Access::SessionToken { .. } | Access::LongLivedKey
+    );
     add(root && actor.access == Access::LongLivedKey, Signal::LongLivedKey);
     add(!needs_none && actor.actions.iter().any(|action| without_mfa(&action)), Signal::NoMfa);
     let past_first = count(|action| action.category == Category::FailedSecondFactor);

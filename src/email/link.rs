@@ -28,6 +28,16 @@ pub(super) fn lookup_command(region: &str, event_id: &str) -> Option<String> {
     })
 }
 
+/// The command that shows what root did last in a Region: the look-up that the function makes where it can.
+pub(super) fn root_command(region: &str) -> Option<String> {
+    partition(region).map(|_| {
+        format!(
+            "aws cloudtrail lookup-events --region {region} \
+             --lookup-attributes AttributeKey=Username,AttributeValue=root"
+        )
+    })
+}
+
 /// A page of the console: its address, or else where to find it.
 #[derive(Serialize)]
 #[serde(transparent)]

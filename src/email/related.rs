@@ -102,9 +102,8 @@ impl History {
             Related::Activity(activity) => Self::LookedUp(Box::new(Past::new(activity, actor, style, budget))),
             Related::OtherAccount => {
                 let record = &actor.gravest().record;
-                let event = record.region().zip(record.event_id());
-                let command = event.and_then(|(region, id)| super::link::lookup_command(region, id));
-                Self::OtherAccount { command }
+                let region = record.region().filter(|_| record.is_root());
+                Self::OtherAccount { command: region.and_then(super::link::root_command) }
             }
             Related::UnknownPartition => Self::UnknownPartition,
             Related::LeftOut => Self::LeftOut,

@@ -59,7 +59,7 @@ impl Message {
                 let text = |text: &Option<Clean>| text.as_ref().map_or("?", Clean::as_str).to_owned();
                 let outcome = match kind.outcome {
                     Outcome::Succeeded => "succeeded",
-                    Outcome::NotSaid => "outcome not said",
+                    Outcome::NotSaid => "outcome unknown",
                     Outcome::Denied => "denied",
                     Outcome::Blocked => "blocked",
                     Outcome::Failed => "failed",

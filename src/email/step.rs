@@ -2,15 +2,20 @@
 //!
 //! Each step about how root was used follows from the actor's [`Access`], and the mail has a note that explains it.
 
+use super::view::List;
 use super::{Clean, link};
-use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key};
+use crate::alert::{
+    Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key, reads_secret,
+};
+use crate::record::{Outcome, Record};
 use crate::region::{Credentials, Partition, partition};
 
 /// Something to do next.
-#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Was it us?
     Ask {
+        /// All of it was done as root, so whoever holds its credentials knows.
+        root: bool,
         /// A long-lived root access key was used: it goes, whoever it was.
         key: bool,
     },
@@ -18,12 +23,12 @@ pub(super) enum Step {
     AskMistyped,
     /// The same where one person is known to have begun a central root session.
     AskCaller,
-    /// A failed sign-in of root: nothing was gained.
-    FailedSignIn,
-    /// A failed sign-in of somebody else.
-    FailedUserSignIn,
+    /// A failed sign-in: nothing was gained.
+    FailedSignIn { whose: Whose },
+    /// A sign-in that a policy blocked, before or after the password was checked.
+    BlockedSignIn { whose: Whose },
     /// Somebody has root's password.
-    ChangeRootPassword { account: Option<Clean> },
+    ChangeRootPassword { accounts: List },
     /// Somebody has a user's password.
     ChangeUserPassword,
     /// Log events that could not be read.
@@ -39,11 +44,18 @@ pub(super) enum Step {
     /// Somebody reads the account's mail.
     SecureMailbox,
     /// Root's own access key: only root can delete it.
-    DeleteRootKey { account: Option<Clean> },
+    DeleteRootKey { accounts: List },
     /// The same in a partition where root can't sign in.
     DeleteRootKeyByKey,
     /// Root's password and MFA.
-    SecureRoot,
+    SecureRoot { accounts: List },
+    /// The same in a partition that has no root user.
+    SecureWithoutRoot,
+    /// A federated user's session that root made: root's permissions can't be changed, nor those of what root made.
+    ///
+    /// Sources: IAM User Guide, "Disabling permissions for temporary security credentials"; STS API Reference,
+    /// `GetFederationToken`: at most 3,600 seconds for root.
+    WaitForFederated,
     /// The same for a member account, from the organization.
     RemoveRootCredentials { account: Clean },
     /// Turn the watch on again.
@@ -53,7 +65,7 @@ pub(super) enum Step {
     /// Secrets that were read.
     RotateSecrets,
     /// The keys, password and sessions of whoever else acted.
-    StopActor,
+    StopActor { user: bool, role: bool, federated: bool },
     /// What was exposed or deleted.
     UndoExposure,
     /// Everything else they did.
@@ -63,6 +75,17 @@ pub(super) enum Step {
     },
     /// AWS Support.
     Support,
+}
+
+/// Whose sign-ins failed.
+#[derive(Clone)]
+pub(super) enum Whose {
+    /// Root's, of these accounts.
+    Root { accounts: List },
+    /// Somebody else's.
+    User,
+    /// Root's by the record, where root has no password.
+    Anyone,
 }
 
 /// Deletes one of the keys that `list-access-keys` lists.
@@ -100,18 +123,22 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
     let by = |is: fn(&Actor) -> bool| roots().find(|actor| is(actor));
     let tried = |action: &Action| matches!(action.category, Category::FailedSignIn | Category::FailedSecondFactor);
     let root = all().any(|action| action.record.is_root() && !tried(action));
-    let reads_secret = |action: &Action| {
-        let services = ["secretsmanager", "ssm", "ec2", "apigateway", "acm", "lightsail"];
-        action.category == Category::Credentials
-            && action.record.read_only() == Some(true)
-            && action.record.service().is_some_and(|service| services.contains(&service))
+    // `GetFederationToken` takes a long-lived key: source as for `Step::WaitForFederated`.
+    let by_key = |actor: &&Actor| match actor.identity {
+        Identity::Root => {
+            matches!(actor.access, Access::LongLivedKey | Access::SessionToken { by_long_lived_key: true })
+        }
+        Identity::Other { .. } => actor.gravest().record.is_federated_by_root(),
     };
-    let by_key =
-        by(|actor| matches!(actor.access, Access::LongLivedKey | Access::SessionToken { by_long_lived_key: true }));
-    let made_key = all()
-        .filter(done)
-        .find(|action| action.record.event_name() == Some("CreateAccessKey") && is_own_key(&action.record));
-    let key_owner = by_key.map(Actor::gravest).or(made_key);
+    let key_used = alert.actors.iter().any(|actor| by_key(&actor));
+    let made_key =
+        |action: &&Action| action.record.event_name() == Some("CreateAccessKey") && is_own_key(&action.record);
+    let key_owners = alert.actors.iter().filter(by_key).map(Actor::gravest);
+    let key_owners: Vec<&Action> = key_owners.chain(all().filter(done).filter(made_key)).collect();
+    let federated = all().any(|action| action.record.is_federated_by_root())
+        || all()
+            .filter(done)
+            .any(|action| action.record.is_root() && action.record.event_name() == Some("GetFederationToken"));
     let called = by(|actor| actor.root_call.is_some());
     let uncalled = by(|actor| actor.access == Access::CentralRootSession && actor.root_call.is_none());
     let unknown = by(|actor| actor.access == Access::TemporaryKey { mfa: false });
@@ -125,29 +152,48 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
         action.category == Category::Credentials
             && action.record.read_only() != Some(true)
             && !is_own_credential(&action.record)
-            && !action.record.is_oauth2()
+            // Root's own password, and sessions: of these no list of users shows anything.
+            && !matches!(action.record.service(), Some("signin" | "sts"))
     };
     let knows_password = |root: bool| {
         let second = |action: &&Action| action.category == Category::FailedSecondFactor;
-        all().filter(second).find(|action| action.record.is_root() == root)
+        all().filter(second).filter(move |action| action.record.is_root() == root)
     };
-    let gov_cloud = gravest.record.partition().is_some_and(|known| known.root.credentials == Credentials::KeysOnly);
+    let credentials = gravest.record.partition().map(|known| known.root.credentials);
+    let no_root = credentials == Some(Credentials::NoRoot);
+    let no_password = no_root || credentials == Some(Credentials::KeysOnly);
     let harmless = alert.actors.iter().all(|actor| actor.gravest().category == Category::FailedSignIn);
     let root_tried = all().any(|action| action.record.is_root());
-    let account = |action: &Action| action.record.account().map(Clean::name);
+    let whose = || match (root_tried, no_password) {
+        (true, false) => Whose::Root { accounts: accounts(all().filter(|action| action.record.is_root())) },
+        (true, true) => Whose::Anyone,
+        (false, _) => Whose::User,
+    };
+    let blocked = |action: &Action| action.record.outcome() == Outcome::Blocked;
+    let held_by_root = |actor: &Actor| {
+        let as_root = actor.identity == Identity::Root && actor.access != Access::CentralRootSession;
+        as_root || actor.gravest().record.is_federated_by_root()
+    };
 
     let mut steps = Steps(Vec::new());
     match (harmless, root_tried) {
         (false, _) if called.is_some() && roots().count() == alert.actors.len() => steps.add(true, Step::AskCaller),
         (false, _) if all().all(tried) => steps.add(true, Step::AskMistyped),
-        (false, _) => steps.add(true, Step::Ask { key: by_key.is_some() }),
-        (true, true) => steps.add(true, Step::FailedSignIn),
-        (true, false) => steps.add(true, Step::FailedUserSignIn),
+        (false, _) => {
+            let root = !no_root && alert.actors.iter().all(held_by_root);
+            steps.add(true, Step::Ask { root, key: key_used && !no_root });
+        }
+        (true, _) => {
+            steps.add(all().any(blocked), Step::BlockedSignIn { whose: whose() });
+            steps.add(!all().all(blocked), Step::FailedSignIn { whose: whose() });
+        }
     }
-    if let Some(action) = knows_password(true) {
-        steps.add(!root, Step::ChangeRootPassword { account: account(action) });
-    }
-    steps.add(knows_password(false).is_some(), Step::ChangeUserPassword);
+    let root_password = knows_password(true).next().is_some();
+    steps.add(
+        root_password && !root && !no_password,
+        Step::ChangeRootPassword { accounts: accounts(knows_password(true)) },
+    );
+    steps.add(knows_password(false).next().is_some(), Step::ChangeUserPassword);
     steps.add(!alert.unreadable.is_empty(), Step::ReadUnreadable);
     if let Some(actor) = uncalled.or(unknown) {
         let step = if uncalled.is_some() { Step::FindAssumeRoot } else { Step::FindKeyOrigin };
@@ -155,23 +201,23 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
     }
     steps.add(called.is_some(), Step::RevokeCaller);
     steps.add(mailbox, Step::SecureMailbox);
-    if let Some(owner) = key_owner {
-        let account = account(owner);
+    if !key_owners.is_empty() && !no_root {
         let by_key = || {
             let deactivate = DELETE_KEY.replace("delete-access-key", "update-access-key") + " --status Inactive";
             let commands = vec!["aws iam list-access-keys".to_owned(), deactivate, DELETE_KEY.to_owned()];
             NextStep { step: Step::DeleteRootKeyByKey, commands }
         };
-        steps.0.push(if gov_cloud { by_key() } else { Step::DeleteRootKey { account }.into() });
+        let by_password = || Step::DeleteRootKey { accounts: accounts(key_owners) }.into();
+        steps.0.push(if no_password { by_key() } else { by_password() });
     }
     if let Some((account, commands)) = command_line.and_then(revoke_command_line) {
         steps.0.push(NextStep { step: Step::RevokeCommandLine { account }, commands });
     }
-    let secure = root && !gov_cloud && !central;
-    if secure || knows_password(true).is_some() {
-        if secure {
-            steps.0.push(Step::SecureRoot.into());
-        }
+    steps.add(no_root && (root || root_password), Step::SecureWithoutRoot);
+    let secure = root && !no_password && !central;
+    if secure || root_password {
+        let acted = all().filter(|action| action.record.is_root() && !tried(action));
+        steps.add(secure, Step::SecureRoot { accounts: accounts(acted) });
         // Long, and for an emergency.
         let removal = all()
             .filter(|action| action.severity <= Severity::High)
@@ -180,17 +226,36 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
             steps.0.push(NextStep { step: Step::RemoveRootCredentials { account }, commands });
         }
     }
+    steps.add(federated, Step::WaitForFederated);
+    let others = || {
+        let stoppable = |record: &&Record| !record.is_root() && !record.is_federated_by_root();
+        all().filter(|action| !tried(action)).map(|action| &action.record).filter(stoppable)
+    };
+    let acted_as = |kind: &str| others().any(|record| record.identity_type() == Some(kind));
+    let (user, role) = (acted_as("IAMUser"), acted_as("AssumedRole"));
+    let stop = Step::StopActor { user, role, federated: acted_as("FederatedUser") };
+    steps.add(others().next().is_some(), stop);
     steps.add(of(Category::Tampering), Step::RestoreWatch);
     steps.add(all().filter(done).any(undo), Step::UndoCredentials);
-    steps.add(all().filter(done).any(reads_secret), Step::RotateSecrets);
-    steps.add(of(Category::Exposure) || of(Category::Organization), Step::UndoExposure);
-    let others = |action: &Action| !action.record.is_root() && !tried(action);
-    steps.add(!harmless && all().any(others), Step::StopActor);
+    steps.add(all().filter(done).any(|action| reads_secret(&action.record)), Step::RotateSecrets);
+    let new_address = all().filter(done).any(|action| action.record.event_name() == Some("EmailUpdated"));
+    steps.add(of(Category::Exposure) || of(Category::Organization) || new_address, Step::UndoExposure);
     let link = gravest.record.region().zip(gravest.record.event_id());
     let link = link.is_some_and(|(region, id)| link::event(region, id).is_some());
     steps.add(!harmless, Step::Review { link });
     steps.add(!harmless, Step::Support);
     steps.0
+}
+
+/// The accounts in which these were done, the gravest's first.
+fn accounts<'a>(actions: impl IntoIterator<Item = &'a Action>) -> List {
+    let mut accounts: Vec<&str> = Vec::new();
+    for account in actions.into_iter().filter_map(|action| action.record.account()) {
+        if !accounts.contains(&account) {
+            accounts.push(account);
+        }
+    }
+    List::new(accounts.into_iter().map(Clean::name))
 }
 
 /// An account and a Region that can stand in a command, in a partition that has what these commands call.

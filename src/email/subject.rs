@@ -37,7 +37,7 @@ impl Subject {
             let text = value.map_or_else(|| "?".to_owned(), |value| printable(value.as_str()));
             cut(&text, max).to_owned()
         };
-        let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 12) };
+        let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 13) };
         let source = field(record.source_ip().map(Clean::source), 45);
         let region = field(record.region().map(Clean::name), 16);
         let account = field(record.account().map(Clean::name), 12);
@@ -92,6 +92,6 @@ fn outcome_word(action: &Action) -> &'static str {
         Outcome::Denied => "denied",
         Outcome::Failed => "failed",
         Outcome::Blocked => "blocked",
-        Outcome::NotSaid => "outcome not said",
+        Outcome::NotSaid => "outcome unknown",
     }
 }

@@ -269,7 +269,7 @@ pub(super) struct UnreadableLine {
 }
 
 /// A list and how many of it are not shown.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct List {
     pub shown: Vec<Clean>,

@@ -5,7 +5,7 @@ use askama::Template;
 use super::Language;
 use super::link::NoLinks;
 use super::related::{Before, History, Reason};
-use super::step::Step;
+use super::step::{Step, Whose};
 use super::view::{Because, View, Who};
 use crate::alert::{Access, Category, Signal};
 use crate::record::Outcome;

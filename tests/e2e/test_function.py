@@ -134,7 +134,7 @@ def test_polls_publishes_and_answers(binary, tmp_path):
         assert published["TopicArn"] == TOPIC
         assert published["MessageStructure"] == "json"
         forms = json.loads(published["Message"])
-        assert forms["email"].startswith("Root created an access key for root itself from 198.51.100.77 (us-east-1): succeeded.")
+        assert forms["email"].startswith("Root created an access key for itself from 198.51.100.77 (us-east-1): succeeded.")
         assert json.loads(forms["default"])["alertId"] == report["alert_id"]
         assert len(forms["sms"]) <= 140
 
@@ -222,7 +222,7 @@ def test_a_test_is_mailed_and_can_be_told_from_an_alert(binary, tmp_path):
         assert (kind, report["mails"], report["matched"]) == ("response", 1, 0)
         (published,) = stub.published
         assert published["Subject"] == "[TEST] Alerts of f reach you"
-        assert json.loads(published["Message"])["email"].startswith("TEST: nobody used root.")
+        assert json.loads(published["Message"])["email"].startswith("TEST: this mail reports no root activity.")
 
 
 def test_a_wrong_configuration_stops_the_start_and_names_every_variable(binary, tmp_path):

@@ -17,8 +17,7 @@ from markdown_it import MarkdownIt
 HOST = r"(?:[a-z0-9-]+\.)?console\.aws\.amazon\.com|console\.amazonaws-us-gov\.com|console\.amazonaws\.cn"
 UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 PAGES = rf"cloudtrailv2/home(?:\?region=[a-z0-9-]+)?#/(?:events/{UUID}|trails)|iam/home#/(?:security_credentials|users)|support/home#/"
-# Some programs take a bracket of Japanese and what follows it for a part of the address.
-OURS = re.compile(rf"https://(?:{HOST})/(?:{PAGES})(?:（\w*)?")
+OURS = re.compile(rf"https://(?:{HOST})/(?:{PAGES})")
 # A service's name, as `eventSource` has it: AWS's host.
 SERVICE = re.compile(r"http://[a-z][a-z0-9-]*\.amazonaws\.com(?:\.cn)?")
 
@@ -87,7 +86,7 @@ def tags(text):
 
 def markup(text, sources, allowed):
     for tag, attributes in tags(text):
-        if tag == "a" and own(attributes.get("href", "").replace("%EF%BC%88", "（").split("%")[0], sources):
+        if tag == "a" and own(attributes.get("href", ""), sources):
             continue
         if tag not in allowed:
             yield "markup", tag, attributes

@@ -25,6 +25,8 @@ pub struct Known {
     pub deed: Deed,
     /// What it sets off, where the rule for root doesn't see that.
     pub unseen: Option<Unseen>,
+    /// It reads a secret, which goes on working until it is replaced.
+    pub secret: bool,
     /// English, past: "created an access key".
     pub past: String,
     /// English, base form: "create an access key".
@@ -66,6 +68,12 @@ pub fn acts_unseen(record: &Record) -> Option<Unseen> {
     known_of(record).filter(|_| record.outcome() == Outcome::Succeeded)?.unseen
 }
 
+/// Whether a record tells that a secret was read, which is known to others until it is replaced.
+#[must_use]
+pub fn reads_secret(record: &Record) -> bool {
+    known_of(record).is_some_and(|known| known.secret) && !record.reads_public_parameters()
+}
+
 fn table() -> &'static HashMap<&'static str, HashMap<&'static str, Known>> {
     static TABLE: OnceLock<HashMap<&str, HashMap<&str, Known>>> = OnceLock::new();
     TABLE.get_or_init(|| {
@@ -91,7 +99,7 @@ fn rows() -> impl Iterator<Item = ((&'static str, &'static str), Known)> {
             _ => return None,
         };
         let deed = match mark {
-            None | Some("service" | "identity") => Deed::of(category),
+            None | Some("service" | "identity" | "secret") => Deed::of(category),
             Some("account") => Deed::Account,
             Some("watch") => Deed::Watch,
             Some("change") => Deed::Change,
@@ -108,6 +116,7 @@ fn rows() -> impl Iterator<Item = ((&'static str, &'static str), Known)> {
             category,
             deed,
             unseen,
+            secret: mark == Some("secret"),
             past: format!("{past} {rest}"),
             base: format!("{base} {rest}"),
             ja,

@@ -304,7 +304,7 @@ fn credentials_of_another_are_not_roots_own() {
 fn roots_own_credentials_have_words_of_their_own() {
     let words = |name: &str, more: &str| known_of(&record("iam", name, more)).map(|known| known.past.as_str());
     let user = r#""requestParameters":{"userName":"alice"}"#;
-    assert_eq!(words("CreateLoginProfile", ""), Some("gave root itself a console password"));
+    assert_eq!(words("CreateLoginProfile", ""), Some("gave itself a console password"));
     assert_eq!(words("CreateLoginProfile", user), Some("gave an IAM user a console password"));
     assert_eq!(words("CreateUser", ""), Some("created an IAM user"));
 }
@@ -320,5 +320,23 @@ fn what_is_set_off_unseen_is_known_if_it_worked() {
         ("iam", "CreateUser", "", None),
     ] {
         assert_eq!(acts_unseen(&record(service, name, more)), expected, "{service} {name} {more}");
+    }
+}
+
+#[test]
+fn a_secret_is_what_goes_on_working_until_it_is_replaced() {
+    for (service, name, more, expected) in [
+        ("secretsmanager", "GetSecretValue", "", true),
+        ("ssm", "GetParameter", r#""requestParameters":{"name":"/shop/database"}"#, true),
+        ("ssm", "GetParameter", r#""requestParameters":{"name":"/aws/service/x"}"#, false),
+        ("ec2", "GetPasswordData", "", true),
+        ("acm", "ExportCertificate", "", true),
+        ("glue", "GetConnection", "", true),
+        // These expire.
+        ("sts", "GetSessionToken", "", false),
+        ("ecr", "GetAuthorizationToken", "", false),
+        ("iam", "CreateAccessKey", "", false),
+    ] {
+        assert_eq!(reads_secret(&record(service, name, more)), expected, "{service} {name} {more}");
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn words(detail: &Detail<Safe>) -> String {
             match label {
                 Label::Seconds => format!("valid for {texts} {}", if texts == "1" { one } else { several }),
                 Label::Days => format!("{texts} {}", if texts == "1" { one } else { several }),
-                Label::Operation if texts == "any" => "may do anything".to_owned(),
+                Label::Operation if values.contains(&Safe::Any) => "may do anything".to_owned(),
+                Label::AllowedOrigin if values.contains(&Safe::Any) => "allows browsers from anywhere".to_owned(),
                 _ => format!("{} {texts}", if one_value { one } else { several }),
             }
         }
@@ -53,7 +54,7 @@ fn opening_words(opening: &Opening<Safe>) -> String {
     let traffic = match &opening.traffic {
         Traffic::All => "all traffic".to_owned(),
         Traffic::Ports { protocol, from, to } => {
-            let udp = if protocol.0.eq_ignore_ascii_case("udp") { "UDP " } else { "" };
+            let udp = if protocol.as_str().eq_ignore_ascii_case("udp") { "UDP " } else { "" };
             if from == to { format!("{udp}port {from}") } else { format!("{udp}ports {from}-{to}") }
         }
         Traffic::Protocol { protocol } => {

@@ -18,7 +18,8 @@ pub(super) fn words(detail: &Detail<Safe>) -> String {
             match label {
                 Label::Seconds => format!("有効期間 {texts} {words}"),
                 Label::Days => format!("{texts} {words}"),
-                Label::Operation if texts == "any" => "すべての操作を許可".to_owned(),
+                Label::Operation if values.contains(&Safe::Any) => "すべての操作を許可".to_owned(),
+                Label::AllowedOrigin if values.contains(&Safe::Any) => "すべてのオリジンを許可".to_owned(),
                 _ => format!("{words} {texts}"),
             }
         }
@@ -55,7 +56,7 @@ fn opening_words(opening: &Opening<Safe>) -> String {
     let traffic = match &opening.traffic {
         Traffic::All => "すべてのトラフィック".to_owned(),
         Traffic::Ports { protocol, from, to } => {
-            let udp = if protocol.0.eq_ignore_ascii_case("udp") { "UDP " } else { "" };
+            let udp = if protocol.as_str().eq_ignore_ascii_case("udp") { "UDP " } else { "" };
             if from == to { format!("{udp}ポート {from}") } else { format!("{udp}ポート {from}-{to}") }
         }
         Traffic::Protocol { protocol } => {

@@ -6,7 +6,7 @@ mod label;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::sanitize::mask_access_keys;
 use super::{Clean, Language, Style};
@@ -29,19 +29,38 @@ pub(super) struct Details {
 }
 
 /// A text of a record that is safe to print inside a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub(super) struct Safe(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Safe {
+    /// A star of its own, which stands for whatever there is. As such it could make a list or emphasis.
+    Any,
+    /// Any other text.
+    Text(String),
+}
+
+impl Safe {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Any => "any",
+            Self::Text(text) => text,
+        }
+    }
+}
 
 impl fmt::Display for Safe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Safe {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl From<Clean> for Safe {
     fn from(text: Clean) -> Self {
-        Self(text.as_str().to_owned())
+        Self::Text(text.as_str().to_owned())
     }
 }
 
@@ -85,15 +104,14 @@ impl Details {
 /// A name, id, ARN or number.
 fn named(text: &str, mask: bool) -> Safe {
     let masked = if mask { mask_access_keys(text) } else { text.to_owned() };
-    // A star of its own could make a list or emphasis.
     if text == "*" {
-        return Safe("any".to_owned());
+        return Safe::Any;
     }
     if text.parse::<std::net::IpAddr>().is_ok() {
         return Clean::source(text).into();
     }
     if let Ok(net) = text.parse::<ipnet::IpNet>() {
-        return Safe(net.to_string());
+        return Safe::Text(net.to_string());
     }
     if text.ends_with(".amazonaws.com") || text.ends_with(".amazonaws.com.cn") {
         return Clean::service(text).into();
@@ -117,7 +135,7 @@ fn machine(text: &str) -> Option<Safe> {
     let size = size.split('-').next()?;
     let word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let known = (2..=3).contains(&parts.len()) && SIZES.contains(&size) && parts.iter().all(word) && text.len() <= 40;
-    known.then(|| Safe(text.to_owned()))
+    known.then(|| Safe::Text(text.to_owned()))
 }
 
 /// The detail with texts that are safe to print; `None` if nothing is left of it.
