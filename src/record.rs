@@ -18,6 +18,52 @@ const PATH_MAX: usize = 4;
 const ACCOUNT_PATHS: [&[&str]; 3] =
     [&["recipientAccountId"], &["userIdentity", "accountId"], &["vpcEndpointAccountId"]];
 
+/// What is asked for over and over, of records that are no longer near in memory.
+#[derive(Debug, Clone, Copy)]
+enum Often {
+    EventId,
+    EventName,
+    EventSource,
+    EventType,
+    Region,
+    SourceIp,
+    UserAgent,
+    ErrorCode,
+    IdentityType,
+    Arn,
+    IdentityAccount,
+    AccessKeyId,
+    SessionCreated,
+    Recipient,
+}
+
+impl Often {
+    /// The path of each.
+    const PATHS: [&[&str]; 14] = [
+        &["eventID"],
+        &["eventName"],
+        &["eventSource"],
+        &["eventType"],
+        &["awsRegion"],
+        &["sourceIPAddress"],
+        &["userAgent"],
+        &["errorCode"],
+        &["userIdentity", "type"],
+        &["userIdentity", "arn"],
+        &["userIdentity", "accountId"],
+        &["userIdentity", "accessKeyId"],
+        &["userIdentity", "sessionContext", "attributes", "creationDate"],
+        &["recipientAccountId"],
+    ];
+}
+
+/// The texts of all [`Often`], one after the other.
+#[derive(Debug, Clone, Default)]
+struct Texts {
+    all: Box<str>,
+    ends: [u32; Often::PATHS.len()],
+}
+
 /// One CloudTrail record: what of it has a name of at most four parts, and its [details](Detail). Arrays, which can be
 /// long, are not kept: what the details need of them is read before.
 #[derive(Debug, Clone)]
@@ -25,10 +71,42 @@ pub struct Record {
     json: Json<'static>,
     hash: [u8; 32],
     details: Box<[Detail]>,
-    // Asked for most often by far, of records that are no longer near in memory.
-    root: bool,
+    texts: Texts,
+    time: Option<Timestamp>,
     outcome: Outcome,
+    mfa: Option<bool>,
+    read_only: Option<bool>,
+    root: bool,
+    from_console: bool,
     public_parameters: bool,
+}
+
+impl Texts {
+    fn of(json: &Json<'_>) -> Self {
+        let mut all = String::new();
+        let ends = Often::PATHS.map(|path| {
+            all.push_str(text(json, path).unwrap_or_default());
+            u32::try_from(all.len()).unwrap_or(u32::MAX)
+        });
+        Self { all: all.into(), ends }
+    }
+
+    fn get(&self, which: Often) -> Option<&str> {
+        let index = which as usize;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        // Texts of 4 GB, of which only the first could be had, don't come: a log event has 1 MB.
+        self.all.get(start as usize..self.ends[index] as usize).filter(|text| !text.is_empty())
+    }
+}
+
+/// The text at a path: a string that is not empty, a number or a boolean as it was written.
+fn text<'j>(json: &'j Json<'_>, path: &[&str]) -> Option<&'j str> {
+    match path.iter().try_fold(json, |json, key| json.get(key))? {
+        Json::String(text) | Json::Number(text) => Some(text.trim_ascii()).filter(|text| !text.is_empty()),
+        Json::Bool(true) => Some("true"),
+        Json::Bool(false) => Some("false"),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    }
 }
 
 impl Record {
@@ -50,16 +128,41 @@ impl Record {
             }
         }
         let hash = Sha256::digest(message.as_bytes()).into();
-        let mut record = Self { json, hash, details, root: false, outcome: Outcome::Succeeded, public_parameters };
-        record.root = record.identity_type() == Some("Root");
+        let texts = Texts::of(&json);
+        let mut record = Self {
+            json,
+            hash,
+            details,
+            texts,
+            time: None,
+            outcome: Outcome::Succeeded,
+            mfa: None,
+            read_only: None,
+            root: false,
+            from_console: false,
+            public_parameters,
+        };
+        record.time = record.text(&["eventTime"]).and_then(|time| time.parse().ok());
         record.outcome = record.find_outcome();
+        record.mfa = record
+            .flag(&["additionalEventData", "MFAUsed"])
+            .or_else(|| record.flag(&["userIdentity", "sessionContext", "attributes", "mfaAuthenticated"]));
+        record.read_only = record.flag(&["readOnly"]);
+        record.root = record.identity_type() == Some("Root");
+        record.from_console = record
+            .flag(&["userIdentity", "sessionContext", "sessionCredentialFromConsole"])
+            .or_else(|| record.flag(&["sessionCredentialFromConsole"]))
+            == Some(true);
         record
     }
 
     /// About how many bytes of memory it takes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.json.memory() + size_of_val(&self.hash) + self.details.iter().map(Detail::memory).sum::<usize>()
+        self.json.memory()
+            + size_of::<Self>()
+            + self.texts.all.len()
+            + self.details.iter().map(Detail::memory).sum::<usize>()
     }
 
     /// What the action made, opened or let in, as far as the record says.
@@ -83,12 +186,7 @@ impl Record {
     /// The text at a path: a string that is not empty, a number or a boolean as it was written.
     #[must_use]
     pub fn text(&self, path: &[&str]) -> Option<&str> {
-        match self.value(path)? {
-            Json::String(text) | Json::Number(text) => Some(text.trim_ascii()).filter(|text| !text.is_empty()),
-            Json::Bool(true) => Some("true"),
-            Json::Bool(false) => Some("false"),
-            Json::Null | Json::Array(_) | Json::Object(_) => None,
-        }
+        text(&self.json, path)
     }
 
     /// Whether the text at a path says `true` or `yes`, in any case; CloudTrail writes many booleans as strings.
@@ -102,19 +200,19 @@ impl Record {
     /// `eventID`
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {
-        self.text(&["eventID"])
+        self.texts.get(Often::EventId)
     }
 
     /// `eventName`, the action: `CreateAccessKey`.
     #[must_use]
     pub fn event_name(&self) -> Option<&str> {
-        self.text(&["eventName"])
+        self.texts.get(Often::EventName)
     }
 
     /// `eventSource`, the service: `iam.amazonaws.com`.
     #[must_use]
     pub fn event_source(&self) -> Option<&str> {
-        self.text(&["eventSource"])
+        self.texts.get(Often::EventSource)
     }
 
     /// The first label of `eventSource`: `iam`.
@@ -126,13 +224,13 @@ impl Record {
     /// `eventTime`; `None` too where it is no time.
     #[must_use]
     pub fn event_time(&self) -> Option<Timestamp> {
-        self.text(&["eventTime"])?.parse().ok()
+        self.time
     }
 
     /// `awsRegion`
     #[must_use]
     pub fn region(&self) -> Option<&str> {
-        self.text(&["awsRegion"])
+        self.texts.get(Often::Region)
     }
 
     /// The partition it happened in: its Region's, or that of who acted where it names no Region.
@@ -147,7 +245,7 @@ impl Record {
     /// `sourceIPAddress`: IPv4, IPv6, a service's name or `AWS Internal`.
     #[must_use]
     pub fn source_ip(&self) -> Option<&str> {
-        self.text(&["sourceIPAddress"])
+        self.texts.get(Often::SourceIp)
     }
 
     /// Whether it came through a VPC endpoint that is not known to be this account's own. Whoever owns the endpoint's
@@ -163,13 +261,13 @@ impl Record {
     /// `userAgent`
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
-        self.text(&["userAgent"])
+        self.texts.get(Often::UserAgent)
     }
 
     /// `errorCode`
     #[must_use]
     pub fn error_code(&self) -> Option<&str> {
-        self.text(&["errorCode"])
+        self.texts.get(Often::ErrorCode)
     }
 
     /// `errorMessage`; a failed sign-in has one without an `errorCode`.
@@ -181,7 +279,7 @@ impl Record {
     /// `userIdentity.type`
     #[must_use]
     pub fn identity_type(&self) -> Option<&str> {
-        self.text(&["userIdentity", "type"])
+        self.texts.get(Often::IdentityType)
     }
 
     /// Whether root acted.
@@ -200,19 +298,19 @@ impl Record {
     /// `userIdentity.arn`
     #[must_use]
     pub fn arn(&self) -> Option<&str> {
-        self.text(&["userIdentity", "arn"])
+        self.texts.get(Often::Arn)
     }
 
     /// The account it happened in: whoever's trail this is, `recipientAccountId` names it.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.text(&["recipientAccountId"]).or_else(|| self.identity_account())
+        self.texts.get(Often::Recipient).or_else(|| self.identity_account())
     }
 
     /// `userIdentity.accountId`, the account of whoever acted.
     #[must_use]
     pub fn identity_account(&self) -> Option<&str> {
-        self.text(&["userIdentity", "accountId"])
+        self.texts.get(Often::IdentityAccount)
     }
 
     /// The account alias, which CloudTrail gives as root's `userIdentity.userName`.
@@ -224,7 +322,7 @@ impl Record {
     /// `userIdentity.accessKeyId`
     #[must_use]
     pub fn access_key_id(&self) -> Option<&str> {
-        self.text(&["userIdentity", "accessKeyId"])
+        self.texts.get(Often::AccessKeyId)
     }
 
     /// Whether it was done with a long-lived access key (`AKIA…`).
@@ -240,15 +338,13 @@ impl Record {
     /// When the session of a temporary key began, as it was written.
     #[must_use]
     pub fn session_created(&self) -> Option<&str> {
-        self.text(&["userIdentity", "sessionContext", "attributes", "creationDate"])
+        self.texts.get(Often::SessionCreated)
     }
 
     /// Whether the session's key came from a console sign-in.
     #[must_use]
     pub fn from_console(&self) -> bool {
-        self.flag(&["userIdentity", "sessionContext", "sessionCredentialFromConsole"])
-            .or_else(|| self.flag(&["sessionCredentialFromConsole"]))
-            == Some(true)
+        self.from_console
     }
 
     /// Whether the session is a central root session (`sts:AssumeRoot`), where the record says so.
@@ -267,7 +363,7 @@ impl Record {
     /// `PasswordUpdated`, … Its `responseElements` say under its own name how it ended.
     #[must_use]
     pub fn is_sign_in_page(&self) -> bool {
-        match self.text(&["eventType"]) {
+        match self.texts.get(Often::EventType) {
             Some(kind) => kind == "AwsConsoleSignIn",
             None => self.is_sign_in() || (self.service() == Some("signin") && !self.is_oauth2()),
         }
@@ -295,14 +391,13 @@ impl Record {
     /// Whether a second factor was used, where the record says.
     #[must_use]
     pub fn mfa(&self) -> Option<bool> {
-        self.flag(&["additionalEventData", "MFAUsed"])
-            .or_else(|| self.flag(&["userIdentity", "sessionContext", "attributes", "mfaAuthenticated"]))
+        self.mfa
     }
 
     /// `readOnly`
     #[must_use]
     pub fn read_only(&self) -> Option<bool> {
-        self.flag(&["readOnly"])
+        self.read_only
     }
 
     /// Whether it reads parameters that AWS publishes for everybody (`/aws/service/…`), and no other.
