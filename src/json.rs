@@ -260,6 +260,20 @@ impl<'a> Json<'a> {
         Self::Object(Fields(fields.map(|(key, value)| (key, value.pruned(levels.saturating_sub(1)))).collect()))
     }
 
+    /// The same with nothing but what is at these paths of object keys.
+    #[must_use]
+    pub fn only(&self, paths: &[&[&str]]) -> Self {
+        let Self::Object(fields) = self else { return self.clone() };
+        let kept = fields.0.iter().filter_map(|(key, value)| {
+            let inside = |path: &&[&str]| path.split_first().is_some_and(|(first, _)| first == key);
+            let rest: Vec<&[&str]> = paths.iter().copied().filter(inside).map(|path| &path[1..]).collect();
+            let whole = rest.iter().any(|path| path.is_empty());
+            let value = || if whole { value.clone() } else { value.only(&rest) };
+            (!rest.is_empty()).then(|| (key.clone(), value()))
+        });
+        Self::Object(Fields(kept.collect()))
+    }
+
     /// About how many bytes of memory it takes when it is [on its own](Self::into_owned).
     #[must_use]
     pub fn memory(&self) -> usize {
@@ -335,6 +349,21 @@ mod tests {
             assert_eq!(json.clone().pruned(levels), Json::parse(kept).unwrap(), "{levels}");
         }
         assert_eq!(Json::parse("[1]").unwrap().pruned(1), Json::parse("[1]").unwrap());
+    }
+
+    #[test]
+    fn only_what_is_at_a_path_is_kept() {
+        let json = Json::parse(r#"{"a":1,"b":{"c":2,"d":{"e":3}},"f":{"g":4}}"#).unwrap();
+        let rows: [(&[&[&str]], &str); 5] = [
+            (&[], "{}"),
+            (&[&["a"], &["x"]], r#"{"a":1}"#),
+            (&[&["b", "d"], &["b", "x"]], r#"{"b":{"d":{"e":3}}}"#),
+            (&[&["b", "c"], &["b"]], r#"{"b":{"c":2,"d":{"e":3}}}"#),
+            (&[&["b", "c"], &["f", "g"], &["a", "z"]], r#"{"a":1,"b":{"c":2},"f":{"g":4}}"#),
+        ];
+        for (paths, kept) in rows {
+            assert_eq!(json.only(paths), Json::parse(kept).unwrap(), "{paths:?}");
+        }
     }
 
     #[test]

@@ -165,6 +165,15 @@ impl Record {
             + self.details.iter().map(Detail::memory).sum::<usize>()
     }
 
+    /// The same record with nothing but what is at these paths, for as long as many have to be kept. Its hash and its
+    /// outcome are those of the whole.
+    #[must_use]
+    pub fn only(&self, paths: &[&[&str]]) -> Self {
+        let json = self.json.only(paths);
+        let texts = Texts::of(&json);
+        Self { json, texts, details: Box::default(), ..*self }
+    }
+
     /// What the action made, opened or let in, as far as the record says.
     #[must_use]
     pub fn details(&self) -> &[Detail] {

@@ -318,16 +318,133 @@ fn raw_lambda_events_are_counted_as_the_function_counts_them() {
             .env_clear()
             .output()
             .unwrap();
-        let report = &serde_json::from_slice::<Value>(&run.stdout).unwrap()["report"];
-        let count = |field: &str| report[field].as_u64().unwrap();
-        let (code, answer) = answer(scan(&[&path]));
-        let summary = &answer["summary"];
+        let line: Value = serde_json::from_slice(&run.stdout).unwrap();
+        let count = |field: &str| line["report"][field].as_u64().unwrap();
+        let (code, counted) = answer(scan(&[&path]));
+        let summary = &counted["summary"];
         assert_eq!(summary["matches"], count("matched"), "{path}");
         assert_eq!(summary["duplicates"], count("duplicate"), "{path}");
         let all = count("ignored") + count("matched") + count("duplicate") + count("unreadable");
         assert_eq!(summary["records"], all, "{path}");
         assert_eq!(summary["mails"]["total"], count("mails"), "{path}");
+        // And told as the function tells them.
+        let told = answer(scan(&[&path, "--mail"])).1;
+        assert_eq!(told["mails"], line["messages"], "{path}");
         assert_eq!(code, Some(if count("unreadable") > 0 { 2 } else { 0 }), "{path}");
+    }
+}
+
+/// A record of a root session that began at this time, or of none; fields of `more` replace its own.
+fn session(id: &str, key: &str, began: &str, more: &Value) -> Value {
+    let mut record = root(id, "2026-11-20T02:51:00Z");
+    record["userIdentity"]["accessKeyId"] = key.into();
+    if !began.is_empty() {
+        record["userIdentity"]["sessionContext"]["attributes"]["creationDate"] = began.into();
+    }
+    for (name, value) in more.as_object().unwrap() {
+        record[name] = value.clone();
+    }
+    record
+}
+
+/// What one record does not say, another does, in whatever file and order; what none says, nobody concludes.
+#[test]
+fn how_root_was_used_is_decided_over_all_files() {
+    const KEY: &str = "ASIAIOSFODNN7EXAMPLE";
+    const OTHER: &str = "ASIAI44QH8DHBEXAMPLE";
+    const BEGAN: &str = "2026-11-20T02:47:10Z";
+    // HIGH, with whatever key but a long-lived one.
+    let plain = session("m1", KEY, BEGAN, &json!({ "eventName": "TagUser" }));
+    let flag = json!({ "sessionCredentialFromConsole": "true", "eventTime": "2026-11-20T02:48:00Z" });
+    let flagged = session("f", OTHER, BEGAN, &flag);
+    let with = |record: &Value, name: &str, value: Value| {
+        let mut record = record.clone();
+        record[name] = value;
+        record
+    };
+    let mut elsewhere = with(&flagged, "recipientAccountId", json!("444455556666"));
+    elsewhere["userIdentity"]["accountId"] = "444455556666".into();
+    let sign_in = |answer: &str| {
+        session(
+            "f",
+            "",
+            "",
+            &json!({
+                "eventTime": "2026-11-20T02:47:09Z", "eventSource": "signin.amazonaws.com", "eventName": "ConsoleLogin",
+                "eventType": "AwsConsoleSignIn", "responseElements": { "ConsoleLogin": answer }
+            }),
+        )
+    };
+    let returns = |name: &str, key: &str, path: &str| {
+        let more = json!({
+            "eventSource": "sts.amazonaws.com", "eventName": name, "eventTime": "2026-11-20T02:47:00Z",
+            "responseElements": { path: { "accessKeyId": KEY } }
+        });
+        session("f", key, "", &more)
+    };
+    let assume_root = with(
+        &returns("AssumeRoot", OTHER, "credentials"),
+        "userIdentity",
+        json!({ "type": "AssumedRole", "arn": "arn:aws:sts::999999999999:assumed-role/SecurityAdmin/session-1" }),
+    );
+    let denied = with(&assume_root, "errorCode", json!("AccessDenied"));
+    let before = json!({ "eventTime": "2026-11-20T02:48:00Z" });
+    let long_lived = session("f", "AKIAIOSFODNN7EXAMPLE", BEGAN, &before);
+    let rows = [
+        ("nothing else", json!([]), "temporary-key", "root, temporary key"),
+        ("a flagged record", json!([flagged]), "console-session", "root, console session"),
+        (
+            "one of another session",
+            json!([session("f", OTHER, "2026-11-20T02:47:11Z", &flag)]),
+            "temporary-key",
+            "root, temporary key",
+        ),
+        ("one of another account", json!([elsewhere]), "temporary-key", "root, temporary key"),
+        ("a sign-in that began it", json!([sign_in("Success")]), "console-session", "root, console session"),
+        ("one that failed", json!([sign_in("Failure")]), "temporary-key", "root, temporary key"),
+        ("the call that returned its key", json!([assume_root]), "central-root-session", "root, central root session"),
+        ("such a call, denied", json!([denied]), "temporary-key", "root, temporary key"),
+        (
+            "GetSessionToken",
+            json!([returns("GetSessionToken", "AKIAIOSFODNN7EXAMPLE", "credentials")]),
+            "session-token",
+            "root, GetSessionToken",
+        ),
+        (
+            "aws login",
+            json!([returns("CreateOAuth2Token", "", "accessToken")]),
+            "command-line-session",
+            "root, aws login",
+        ),
+        ("a long-lived key in that session", json!([long_lived]), "long-lived-key", "root, long-lived access key"),
+    ];
+    for (name, others, credential, by) in rows {
+        let others = others.as_array().unwrap();
+        let tree = Tree::new();
+        let directory = tree.0.to_str().unwrap();
+        for (first, second) in [("a.json", "b.json.gz"), ("b.json", "a.json.gz")] {
+            let first = tree.write(first, wrapped(std::slice::from_ref(&plain)));
+            let second = tree.write(second, gzip(wrapped(others)));
+            // What is not asked for says it too.
+            for arguments in [&[directory][..], &[directory, "--since", "2026-11-20T02:50:00Z"]] {
+                let (code, told) = answer(scan(&[arguments, &["--mail"]].concat()));
+                assert_eq!(code, Some(0), "{name}");
+                let matches = told["matches"].as_array().unwrap();
+                let last = matches.last().unwrap();
+                assert_eq!((&last["eventID"], &last["credential"]), (&json!("m1"), &json!(credential)), "{name}");
+                assert_eq!(last["severity"] == "CRITICAL", credential == "long-lived-key", "{name}: {last}");
+                let mails = told["mails"].as_array().unwrap();
+                let document: Value =
+                    serde_json::from_str(mails.last().unwrap()["document"].as_str().unwrap()).unwrap();
+                let actor = &document["actors"][0];
+                assert_eq!(actor["credential"], credential, "{name}: {actor}");
+                assert_eq!(actor["rootCall"].is_null(), credential != "central-root-session", "{name}: {actor}");
+                let output = scan(arguments).output().unwrap();
+                let out = text(&output.stdout);
+                assert!(out.lines().any(|line| line.ends_with(by)), "{name}: {out}");
+            }
+            [first, second].iter().for_each(|file| fs::remove_file(file).unwrap());
+        }
     }
 }
 

@@ -36,6 +36,22 @@ pub(super) const SIGN_IN_SECONDS: i64 = 15;
 /// The same for a session of `aws login` and the call that makes its token.
 const TOKEN_SECONDS: i64 = 5;
 
+/// The fields of a record that say who acted and by what means: all that has to be kept of it until others are read.
+pub const EVIDENCE: [&[&str]; 12] = [
+    &["userIdentity"],
+    &["eventTime"],
+    &["eventSource"],
+    &["eventName"],
+    &["eventType"],
+    &["sourceIPAddress"],
+    &["userAgent"],
+    &["recipientAccountId"],
+    &["sessionCredentialFromConsole"],
+    &["additionalEventData", "MFAUsed"],
+    &["responseElements", "credentials", "accessKeyId"],
+    &["responseElements", "accessToken", "accessKeyId"],
+];
+
 /// By what means somebody acted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
@@ -64,6 +80,14 @@ pub enum Access {
     SignIn,
     /// The records have no key and are no sign-ins.
     NotSaid,
+}
+
+impl Access {
+    /// The same for one of the records it was decided for: an event of the sign-in page was made there.
+    #[must_use]
+    pub fn of(self, record: &Record) -> Self {
+        if is_page(record) { Self::SignIn } else { self }
+    }
 }
 
 impl Serialize for Access {
@@ -162,8 +186,6 @@ pub(super) fn decide<'r>(
     issued: &Issued,
 ) -> (Access, Option<Record>) {
     let any = |is: fn(&Record) -> bool| records.clone().any(is);
-    // A sign-in page's own events have no key: they say nothing about a session.
-    let is_page = |record: &Record| record.is_sign_in_page() && record.access_key_id().is_none();
     let calls = || records.clone().filter(|record| !is_page(record) && !record.is_sign_in());
     let call = || calls().filter_map(Record::access_key_id).find_map(|key| issued.by_key.get(key));
     if any(|record| !record.is_sign_in() && record.by_long_lived_key()) && !any(Record::from_console) {
@@ -192,6 +214,11 @@ pub(super) fn decide<'r>(
         Access::NotSaid
     };
     (access, None)
+}
+
+/// Whether this is an event of the sign-in page: it has no key, and says nothing about a session.
+fn is_page(record: &Record) -> bool {
+    record.is_sign_in_page() && record.access_key_id().is_none()
 }
 
 /// Whether a key is temporary, as its own form or its session says.

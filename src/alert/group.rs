@@ -1,11 +1,11 @@
-//! Who did what: the matches of a batch, by actor.
+//! Who did what: matches by actor.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
 use super::access::{self, SIGN_IN_SECONDS};
-use super::{Action, Actor, Identity, Issued, Match};
+use super::{Access, Action, Actor, Identity, Issued, Match};
 use crate::record::Record;
 
 /// What makes two records one actor's: the session, else the key, else the address.
@@ -26,38 +26,65 @@ struct Sessions<'r> {
     by_source: HashMap<&'r str, BTreeMap<i64, usize>>,
 }
 
-/// Groups matches by who did it, in a time that grows as their number does.
+/// Who made each of many records, and by what means, decided over all of them together, in a time that grows as their
+/// number does.
 ///
 /// Account and session creation identify a console session; its access key alone does not, for the console gets a new
 /// one for each service and Region. A sign-in has no session yet: it joins the one of its account and address that
 /// began nearest to it, or one that began with it.
-pub(super) fn group(matches: Vec<Match>, issued: &Issued) -> Vec<Actor> {
-    let (places, count) = places(&matches);
-    let mut groups: Vec<Vec<Match>> = (0..count).map(|_| Vec::new()).collect();
-    for (found, place) in matches.into_iter().zip(places) {
-        groups[place].push(found);
-    }
-    let actor = |group: Vec<Match>| {
-        let first = group.first()?;
-        let identity = Identity::of(&first.record);
-        let (access, root_call) = access::decide(&group.iter().map(|found| &found.record), issued);
-        let mut actions: Vec<Action> = group.into_iter().map(|found| Action::new(found, access)).collect();
-        // Of several records of one event the corrected one says what was done.
-        let superseded = |action: &Action| action.record.addendum() != Some("UPDATED_DATA");
-        actions.sort_by_cached_key(|action| (action.gravity(), superseded(action)));
-        Some(Actor { identity, access, root_call, actions, related: None })
-    };
-    groups.into_iter().filter_map(actor).collect()
+#[derive(Debug)]
+pub struct Attribution {
+    /// For each record, in their order, the number of its actor.
+    places: Vec<usize>,
+    /// For each actor by what means they acted, and the record of the `AssumeRoot` call, where it is known.
+    actors: Vec<(Access, Option<Record>)>,
 }
 
-/// For each match the number of its group, and how many groups there are.
-fn places(matches: &[Match]) -> (Vec<usize>, usize) {
-    let mut places = vec![0; matches.len()];
+impl Attribution {
+    /// Decides for these records, given what is known of where keys came from.
+    #[must_use]
+    pub fn new(records: &[&Record], issued: &Issued) -> Self {
+        let (places, count) = places(records);
+        let mut theirs: Vec<Vec<&Record>> = vec![Vec::new(); count];
+        for (record, place) in records.iter().zip(&places) {
+            theirs[*place].push(record);
+        }
+        let actors = theirs.iter().map(|records| access::decide(&records.iter().copied(), issued)).collect();
+        Self { places, actors }
+    }
+
+    /// By what means whoever made a record acted, given its index.
+    #[must_use]
+    pub fn access(&self, index: usize) -> Access {
+        self.actors[self.places[index]].0
+    }
+
+    /// Those who did this, given the index of each match's record.
+    pub(super) fn actors(&self, matches: Vec<(usize, Match)>) -> Vec<Actor> {
+        let mut groups: BTreeMap<usize, Vec<Match>> = BTreeMap::new();
+        for (index, found) in matches {
+            groups.entry(self.places[index]).or_default().push(found);
+        }
+        let actor = |(place, group): (usize, Vec<Match>)| {
+            let identity = Identity::of(&group.first()?.record);
+            let (access, root_call) = self.actors[place].clone();
+            let mut actions: Vec<Action> = group.into_iter().map(|found| Action::new(found, access)).collect();
+            // Of several records of one event the corrected one says what was done.
+            let superseded = |action: &Action| action.record.addendum() != Some("UPDATED_DATA");
+            actions.sort_by_cached_key(|action| (action.gravity(), superseded(action)));
+            Some(Actor { identity, access, root_call, actions, related: None })
+        };
+        groups.into_iter().filter_map(actor).collect()
+    }
+}
+
+/// For each record the number of its actor, and how many actors there are.
+fn places(records: &[&Record]) -> (Vec<usize>, usize) {
+    let mut places = vec![0; records.len()];
     let mut known: HashMap<(Whose<'_>, Mark<'_>), usize> = HashMap::new();
     let mut sessions: HashMap<Whose<'_>, Sessions<'_>> = HashMap::new();
     let is_loose = |record: &Record| record.is_sign_in() && record.session_created().is_none();
-    for (index, found) in matches.iter().enumerate().filter(|(_, found)| !is_loose(&found.record)) {
-        let record = &found.record;
+    for (index, record) in records.iter().copied().enumerate().filter(|(_, record)| !is_loose(record)) {
         let whose = whose(record);
         let mark = match (record.session_created(), record.access_key_id()) {
             (Some(created), _) => Mark::Session(created),
@@ -74,8 +101,7 @@ fn places(matches: &[Match]) -> (Vec<usize>, usize) {
         }
         places[index] = place;
     }
-    for (index, found) in matches.iter().enumerate().filter(|(_, found)| is_loose(&found.record)) {
-        let record = &found.record;
+    for (index, record) in records.iter().copied().enumerate().filter(|(_, record)| is_loose(record)) {
         let whose = whose(record);
         let address = record.source_ip().unwrap_or_default();
         let time = record.event_time().map_or(i64::MAX, Timestamp::as_second);

@@ -15,11 +15,12 @@ use aws_lambda_events::event::cloudwatch_logs::LogData;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-pub use access::{Access, Issued};
+pub use access::{Access, EVIDENCE, Issued};
 pub use consequence::{
     Category, Deed, Gravity, Known, Unseen, acts_unseen, deed, is_own_credential, is_own_key, known, known_of,
     reads_secret,
 };
+pub use group::Attribution;
 pub use held::{Counts, Held, Kind, Tally};
 pub use related::{Activity, EARLIER_DAYS, Earlier, Gap, Related, Seen, Why, activity, is_activity};
 pub use signal::{Signal, TrustedNetwork, signals};
@@ -147,8 +148,8 @@ impl fmt::Display for AlertId {
 }
 
 impl AlertId {
-    fn of(matches: &[Match], unreadable: &[Unreadable]) -> Self {
-        let matches = matches.iter().map(|found| (found.record.event_id().unwrap_or_default(), found.record.hash()));
+    fn of<'m>(matches: impl Iterator<Item = &'m Match>, unreadable: &[Unreadable]) -> Self {
+        let matches = matches.map(|found| (found.record.event_id().unwrap_or_default(), found.record.hash()));
         let unreadable = unreadable.iter().map(|event| ("", &event.hash));
         let parts: BTreeSet<(&str, &[u8; 32])> = matches.chain(unreadable).collect();
         let mut digest = Sha256::new();
@@ -168,12 +169,26 @@ impl Alert {
     /// `beside` are records that no rule matches, and that yet say where credentials came from.
     #[must_use]
     pub fn new(origin: Origin, matches: Vec<Match>, unreadable: Vec<Unreadable>, beside: &[Record]) -> Option<Self> {
+        let records: Vec<&Record> = matches.iter().map(|found| &found.record).collect();
+        let issued = Issued::of(records.iter().copied().chain(beside));
+        let attribution = Attribution::new(&records, &issued);
+        Self::attributed(origin, matches.into_iter().enumerate().collect(), unreadable, &attribution)
+    }
+
+    /// The same where it was decided already who did what, over these matches and others: each comes with its record's
+    /// index there.
+    #[must_use]
+    pub fn attributed(
+        origin: Origin,
+        matches: Vec<(usize, Match)>,
+        unreadable: Vec<Unreadable>,
+        attribution: &Attribution,
+    ) -> Option<Self> {
         if matches.is_empty() && unreadable.is_empty() {
             return None;
         }
-        let id = AlertId::of(&matches, &unreadable);
-        let issued = Issued::of(matches.iter().map(|found| &found.record).chain(beside));
-        let mut actors = group::group(matches, &issued);
+        let id = AlertId::of(matches.iter().map(|(_, found)| found), &unreadable);
+        let mut actors = attribution.actors(matches);
         actors.sort_by_key(|actor| actor.actions[0].gravity());
         Some(Self { id, origin, actors, unreadable, held: Held::default(), may_be_repeated: false })
     }
@@ -253,8 +268,7 @@ impl Actor {
 impl Action {
     fn new(found: Match, access: Access) -> Self {
         let category = consequence::category(&found.record);
-        let severity = consequence::severity(&found.record, category, access);
-        let severity = severity.max(bound(&found, category).unwrap_or(Severity::Critical));
+        let severity = severity(&found, category, access);
         Self { record: found.record, rules: found.rules, received: found.received, category, severity }
     }
 
@@ -265,6 +279,13 @@ impl Action {
         let id = self.record.event_id().map(str::to_owned);
         (self.severity, deed, Gravity::of(&self.record, self.category), self.record.event_time(), id)
     }
+}
+
+/// The urgency of a match of this category, done by these means.
+#[must_use]
+pub fn severity(found: &Match, category: Category, access: Access) -> Severity {
+    let severity = consequence::severity(&found.record, category, access);
+    severity.max(bound(found, category).unwrap_or(Severity::Critical))
 }
 
 /// The gravest that a match may be: as its gravest rule has it. For root there is no bound, nor where a rule has no

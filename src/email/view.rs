@@ -449,7 +449,6 @@ impl Facts {
         let place = record.region().zip(record.event_id()).filter(|_| listed);
         let no_mfa = action.category == Category::SignIn && record.mfa() != Some(true);
         let long_lived_key = access == Access::LongLivedKey && record.is_root();
-        let sign_in_page = record.is_sign_in_page() && record.access_key_id().is_none();
         Self {
             severity: action.severity,
             because: long_lived_key.then_some(Because::LongLivedKey).or(no_mfa.then_some(Because::NoMfa)),
@@ -466,7 +465,7 @@ impl Facts {
             agent: record.user_agent().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
             account: record.account().map(Clean::name),
             alias: record.account_alias().map(|text| Clean::quoted(text, SHORT_TEXT)),
-            access: if sign_in_page { Access::SignIn } else { access },
+            access: access.of(record),
             session_created: record
                 .session_created()
                 .and_then(|text| text.parse().ok())

@@ -142,19 +142,23 @@ pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     };
     let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
     match Json::parse(&entry.message) {
-        Ok(json @ Json::Object(_)) => {
-            let rules = rules.matching(&json);
-            let is_call = || json.get("eventName").is_some_and(|name| *name == Json::String("AssumeRoot".into()));
-            if rules.is_empty() && is_call() {
-                Reading::Beside(Record::new(&entry.message, json))
-            } else if rules.is_empty() {
-                Reading::Ignored
-            } else {
-                Reading::Match(Match { record: Record::new(&entry.message, json), rules, received: time })
-            }
-        }
+        Ok(json @ Json::Object(_)) => evaluate(&entry.message, json, rules, time),
         Ok(_) => unreadable(&entry.message, entry.id, time, "JSON, but no object".to_owned()),
         Err(error) => unreadable(&entry.message, entry.id, time, chain(&error)),
+    }
+}
+
+/// What a record turns out to be, given the message it came in and that message's JSON.
+#[must_use]
+pub fn evaluate(message: &str, json: Json<'_>, rules: &RuleSet, received: Option<Timestamp>) -> Reading {
+    let rules = rules.matching(&json);
+    let is_call = || json.get("eventName").is_some_and(|name| *name == Json::String("AssumeRoot".into()));
+    if !rules.is_empty() {
+        Reading::Match(Match { record: Record::new(message, json), rules, received })
+    } else if is_call() {
+        Reading::Beside(Record::new(message, json))
+    } else {
+        Reading::Ignored
     }
 }
 

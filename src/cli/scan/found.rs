@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use root_usage_alert::alert::{Access, Alert, Identity, Match, Origin, Severity, Unreadable};
+use root_usage_alert::alert::{
+    Access, Alert, Category, EVIDENCE, Identity, Match, Origin, Severity, Unreadable, severity,
+};
 use root_usage_alert::batch::Inflated;
 use root_usage_alert::error::chain;
-use root_usage_alert::handler::{Reading, key, read};
+use root_usage_alert::handler::{Reading, evaluate, key, read};
 use root_usage_alert::json::Json;
 use root_usage_alert::record::{Outcome, Record};
 use root_usage_alert::rule::RuleSet;
@@ -26,7 +28,7 @@ pub struct Question {
     pub until: Option<Timestamp>,
     /// The most bytes a raw Lambda event may inflate to.
     pub max_batch_bytes: usize,
-    /// Whether the records themselves are kept, for the mails.
+    /// Whether records are kept whole, for the mails.
     pub keep_records: bool,
 }
 
@@ -43,8 +45,9 @@ pub struct Found {
     #[serde(rename = "sourceIPAddress")]
     pub source_ip: Option<Box<str>>,
     pub outcome: Outcome,
+    /// As far as the record alone says, until it is [decided](Self::decide).
     pub severity: Severity,
-    /// How root was used; `None` for others.
+    /// How root was used; `None` for others, and until it is [decided](Self::decide).
     pub credential: Option<Access>,
     /// Who it was.
     pub actor: Box<str>,
@@ -61,7 +64,18 @@ pub struct Found {
     #[serde(skip)]
     pub mail: Mail,
     #[serde(skip)]
-    pub matched: Option<Match>,
+    category: Category,
+    #[serde(skip)]
+    pub matched: Match,
+}
+
+impl Found {
+    /// Learns by what means it was done, which other records may say.
+    pub fn decide(&mut self, access: Access) {
+        let record = &self.matched.record;
+        self.credential = record.is_root().then(|| access.of(record));
+        self.severity = severity(&self.matched, self.category, access);
+    }
 }
 
 /// The mail that a match would have been in.
@@ -109,6 +123,10 @@ pub struct File<'q> {
     /// What is known to hold no record, and how often it is there.
     pub skipped: BTreeMap<&'static str, u64>,
     pub found: Vec<Found>,
+    /// What matches outside the time that is asked for, and calls that no rule matches: they too say where root's
+    /// credentials came from.
+    pub left_out: Vec<Record>,
+    pub beside: Vec<Record>,
     pub batches: Vec<Batch>,
     /// What was not understood.
     pub fault: Option<Fault>,
@@ -126,6 +144,8 @@ impl<'q> File<'q> {
             bytes: 0,
             skipped: BTreeMap::new(),
             found: Vec::new(),
+            left_out: Vec::new(),
+            beside: Vec::new(),
             batches: Vec::new(),
             fault: None,
             span: None,
@@ -140,19 +160,23 @@ impl<'q> File<'q> {
         let late = until.zip(time).is_some_and(|(until, time)| time >= until);
         self.span = widened(self.span, time);
         if early || late {
-            return;
+            return self.left_out.push(record.only(&EVIDENCE));
         }
         let text = |text: Option<&str>| text.map(Into::into);
         let alone = Alert::new(Origin::default(), vec![matched.clone()], Vec::new(), &[]);
-        let Some(actor) = alone.as_ref().and_then(|alert| alert.actors.first()) else { return };
+        let Some((actor, action)) =
+            alone.as_ref().and_then(|alert| alert.actors.first()).map(|actor| (actor, actor.gravest()))
+        else {
+            return;
+        };
         let account = record.account().unwrap_or_default();
         let mail = mail.cloned().unwrap_or_else(|| {
             let window = time.map(|time| time.as_second().div_euclid(WINDOW_SECONDS));
             Mail::Window(window, account.into(), record.region().unwrap_or_default().into())
         });
-        let (credential, name) = match &actor.identity {
-            Identity::Root => (Some(actor.access), format!("root of {account}")),
-            Identity::Other { kind, name } => (None, format!("{kind} {name}")),
+        let name = match &actor.identity {
+            Identity::Root => format!("root of {account}"),
+            Identity::Other { kind, name } => format!("{kind} {name}"),
         };
         self.found.push(Found {
             time,
@@ -162,8 +186,8 @@ impl<'q> File<'q> {
             event_name: text(record.event_name()),
             source_ip: text(record.source_ip()),
             outcome: record.outcome(),
-            severity: actor.severity(),
-            credential,
+            severity: action.severity,
+            credential: None,
             actor: name.into(),
             rules: matched.rules.iter().map(|rule| rule.id.as_str().into()).collect(),
             event_id: text(record.event_id()),
@@ -171,7 +195,8 @@ impl<'q> File<'q> {
             nth: self.found.len(),
             key: key(record),
             mail,
-            matched: keep_records.then_some(matched),
+            category: action.category,
+            matched: if keep_records { matched } else { Match { record: matched.record.only(&EVIDENCE), ..matched } },
         });
     }
 }
@@ -183,12 +208,18 @@ impl Records for File<'_> {
 
     fn record(&mut self, text: &str) -> Result<bool, String> {
         let json = Json::parse(text).map_err(|error| format!("a record is not JSON: {}", chain(&error)))?;
-        let rules = self.question.rules.matching(&json);
-        let matches = !rules.is_empty();
-        if matches {
-            self.keep(Match { record: Record::new(text, json), rules, received: None }, None);
+        match evaluate(text, json, &self.question.rules, None) {
+            Reading::Match(matched) => {
+                self.keep(matched, None);
+                return Ok(true);
+            }
+            // A call that failed returned no key.
+            Reading::Beside(call) if call.outcome().may_have_worked() => {
+                self.beside.push(if self.question.keep_records { call } else { call.only(&EVIDENCE) });
+            }
+            Reading::Beside(_) | Reading::Ignored | Reading::Unreadable(_) => {}
         }
-        Ok(matches)
+        Ok(false)
     }
 
     fn batch(&mut self, event: &str, other: &mut dyn FnMut(&mut dyn Records, &str)) -> Result<(), String> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
-use root_usage_alert::alert::{Alert, Origin, Unreadable};
+use root_usage_alert::alert::{Alert, Attribution, Issued, Origin, Unreadable};
 use root_usage_alert::email::{EmailError, Message, Style};
+use root_usage_alert::record::Record;
 use serde::Serialize;
 
 use super::found::{Batch, Fault, File, Found, Mail};
@@ -25,6 +26,8 @@ pub struct Everything {
     found: Vec<Found>,
     /// Where in `found` a record is.
     keys: HashMap<[u8; 32], usize>,
+    left_out: Vec<Record>,
+    beside: Vec<Record>,
     batches: Vec<Batch>,
     unreadable: Vec<Unread>,
 }
@@ -119,10 +122,27 @@ impl Everything {
             }
             self.found.push(found);
         }
+        self.left_out.extend(file.left_out);
+        self.beside.extend(file.beside);
         self.batches.extend(file.batches);
         if let Some(Fault { at, reason, more }) = file.fault {
             self.unreadable.push(Unread { file: file.name, at, reason, more });
         }
+    }
+
+    /// Decides who did what and by what means, over all files: what one record doesn't say, another may.
+    fn decide(&mut self) -> Attribution {
+        // Whichever file was read first.
+        self.left_out.sort_unstable_by_key(|record| *record.hash());
+        self.beside.sort_unstable_by_key(|record| *record.hash());
+        let matched = self.found.iter().map(|found| &found.matched.record);
+        let records: Vec<&Record> = matched.chain(&self.left_out).collect();
+        let issued = Issued::of(records.iter().copied().chain(&self.beside));
+        let attribution = Attribution::new(&records, &issued);
+        for (index, found) in self.found.iter_mut().enumerate() {
+            found.decide(attribution.access(index));
+        }
+        attribution
     }
 
     /// The matches in order of time, the mails about them if their records were kept, and the figures.
@@ -137,6 +157,7 @@ impl Everything {
     ) -> Result<(Vec<Found>, Vec<Message>, Summary), EmailError> {
         self.keys.clear();
         self.found.sort_by(|a, b| (a.time, &a.file, a.nth).cmp(&(b.time, &b.file, b.nth)));
+        let attribution = self.decide();
         self.unreadable.sort_by(|a, b| a.file.cmp(&b.file));
         let from = self.span.map(|(from, _)| asked.0.map_or(from, |since| since.max(from)));
         let to = self.span.map(|(_, to)| asked.1.map_or(to, |until| until.min(to)));
@@ -185,8 +206,8 @@ impl Everything {
         let mut messages = Vec::new();
         for letter in letters {
             let Some(style) = style else { break };
-            let matches = letter.found.iter().filter_map(|index| self.found[*index].matched.take()).collect();
-            if let Some(alert) = Alert::new(letter.origin, matches, letter.unreadable, &[]) {
+            let matches = letter.found.iter().map(|index| (*index, self.found[*index].matched.clone())).collect();
+            if let Some(alert) = Alert::attributed(letter.origin, matches, letter.unreadable, &attribution) {
                 messages.push(Message::new(&alert, style)?);
             }
         }
