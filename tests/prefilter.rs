@@ -129,28 +129,9 @@ const TEXTS: [&str; 16] = [
     "Failed authentication",
 ];
 /// What could be taken for something else by who looks at bytes.
-const PIECES: [&str; 20] = [
-    "\\",
-    "\"",
-    "},{\"id\":\"",
-    "\"},{\"id\":\"",
-    "\"}]}",
-    "\"timestamp\":1,\"message\":\"",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    "u0052",
-    "\\u0052",
-    "Root",
-    "\"eventName\":\"DeleteTrail\"",
-    "eventName",
-    "\"eventName\":",
-    "DeleteTr",
-    "é\n",
-];
+static PIECES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    include_str!("data/hostile-json.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+});
 
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -47,28 +47,9 @@ impl Records for Seen {
 
 /// What others can write: quotation marks, brackets, escapes and what looks like a record.
 fn hostile() -> impl Strategy<Value = String> {
-    let parts = [
-        "\"",
-        "\\",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "\n",
-        "é",
-        " ",
-        "Ro",
-        "ot",
-        "u0052",
-        "\\u0052",
-        "\"Records\":[",
-        "{\"userIdentity\":{\"type\":\"Root\"}}",
-        "]}",
-        "eventVersion",
-    ];
-    prop::collection::vec(prop::sample::select(parts.to_vec()), 0..40).prop_map(|parts| parts.concat())
+    let pieces = include_str!("../../../../tests/data/hostile-json.jsonl").lines();
+    let pieces: Vec<String> = pieces.map(|line| serde_json::from_str(line).unwrap()).collect();
+    prop::collection::vec(prop::sample::select(pieces), 0..40).prop_map(|pieces| pieces.concat())
 }
 
 /// A record's text.
