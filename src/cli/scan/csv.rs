@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 
 use ::csv::{ByteRecord, ErrorKind, Position, ReaderBuilder};
+use memchr::memmem;
 
 use super::foreign::BYTE_ORDER_MARK;
 use super::object::is_field;
@@ -13,6 +14,9 @@ use super::unwrap::Unwrap;
 
 /// The most bytes of the line with the columns' names.
 const HEAD_MAX: usize = 64 << 10;
+
+/// How a record begins that is a cell: in quotation marks, with its own doubled.
+const DOUBLED: &[u8] = b"\"{\"\"";
 
 /// Columns that a record is in, or stands beside one.
 const COLUMNS: [&str; 18] = [
@@ -42,6 +46,8 @@ pub struct Table {
     columns: Vec<String>,
     /// How many bytes come before the columns' names.
     skipped: usize,
+    /// It is a later part of a table that was split, and begins with a row.
+    headless: bool,
 }
 
 impl Table {
@@ -61,10 +67,19 @@ impl Table {
         let columns: Vec<String> =
             record.iter().map(|name| Some(std::str::from_utf8(name).ok()?.trim().to_owned())).collect::<Option<_>>()?;
         let known = |name: &String| is_field(name) || COLUMNS.iter().any(|column| column.eq_ignore_ascii_case(name));
-        // A record as a cell: in quotation marks, with its own doubled.
-        let quoted = || rest.windows(3).take(HEAD_MAX).any(|three| three == b"\"{\"");
+        let quoted = || rest.windows(3).take(HEAD_MAX).any(|three| three == &DOUBLED[..3]);
+        if let Some(at) = memmem::find(head, DOUBLED) {
+            // Of the commas in it, none counts.
+            let before = at.checked_sub(1).map(|at| head[at]).filter(|byte| b",\t;".contains(byte));
+            return Some(Self { delimiter: before.unwrap_or(b','), columns: Vec::new(), skipped, headless: true });
+        }
         let names = columns.iter().all(|name| is_name(name));
-        (names && (columns.iter().any(known) || quoted())).then_some(Self { delimiter, columns, skipped })
+        (names && (columns.iter().any(known) || quoted())).then_some(Self {
+            delimiter,
+            columns,
+            skipped,
+            headless: false,
+        })
     }
 
     /// Reads a table's rows. So many bytes of it were `read` before.
@@ -74,7 +89,11 @@ impl Table {
             return records.fault(None, &error.to_string());
         }
         let source = Bounded { source, left: RECORD_MAX, read: self.skipped };
-        let mut rows = ReaderBuilder::new().flexible(true).delimiter(self.delimiter).from_reader(source);
+        let mut rows = ReaderBuilder::new()
+            .has_headers(!self.headless)
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .from_reader(source);
         let mut row = ByteRecord::new();
         loop {
             rows.get_mut().left = RECORD_MAX;
@@ -142,6 +161,8 @@ mod tests {
             ("eventjson", Some(&["eventjson"])),
             ("a,b\n1,\"{\"\"eventVersion\"\":1}\"\n", Some(&["a", "b"])),
             ("a,b\n1,2\n", None),
+            ("2026-11-20,\"{\"\"eventVersion\"\":1}\"\n", Some(&[])),
+            ("\"{\"\"eventVersion\"\":1}\"\n", Some(&[])),
             ("Hello, message\n", Some(&["Hello", "message"])),
             ("Logs of \"Root\" are here.\n", None),
             ("{\"event\":1,\"message\":2}", None),
