@@ -37,7 +37,8 @@ impl Subject {
             let text = value.map_or_else(|| "?".to_owned(), |value| printable(value.as_str()));
             cut(&text, max).to_owned()
         };
-        let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 13) };
+        // `IdentityCenterUser` is the longest type that CloudTrail has.
+        let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 18) };
         let source = field(record.source_ip().map(Clean::source), 45);
         let region = field(record.region().map(Clean::name), 16);
         let account = field(record.account().map(Clean::name), 12);

@@ -76,6 +76,8 @@ pub(super) enum Because {
     LongLivedKey,
     /// It is a sign-in without MFA.
     NoMfa,
+    /// It is a sign-in, and the record doesn't say whether MFA was used.
+    MfaNotSaid,
 }
 
 /// One actor.
@@ -447,11 +449,16 @@ impl Facts {
         // The event history holds management events only.
         let listed = record.text(&["eventCategory"]) != Some("Data");
         let place = record.region().zip(record.event_id()).filter(|_| listed);
-        let no_mfa = action.category == Category::SignIn && record.mfa() != Some(true);
+        let mfa = match record.mfa() {
+            _ if action.category != Category::SignIn => None,
+            Some(true) => None,
+            Some(false) => Some(Because::NoMfa),
+            None => Some(Because::MfaNotSaid),
+        };
         let long_lived_key = access == Access::LongLivedKey && record.is_root();
         Self {
             severity: action.severity,
-            because: long_lived_key.then_some(Because::LongLivedKey).or(no_mfa.then_some(Because::NoMfa)),
+            because: long_lived_key.then_some(Because::LongLivedKey).or(mfa),
             category: action.category,
             words: known.map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
             action: record.event_name().map(Clean::name),
