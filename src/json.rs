@@ -86,6 +86,11 @@ impl<'a> Fields<'a> {
         self.0.iter().map(|(key, value)| (&**key, value))
     }
 
+    /// The fields, sorted by key, their values to be changed.
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&str, &mut Json<'a>)> {
+        self.0.iter_mut().map(|(key, value)| (&**key, value))
+    }
+
     /// The values, in the order of their keys.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Json<'a>> {
         self.0.iter().map(|(_, value)| value)

@@ -112,7 +112,8 @@ fn text<'j>(json: &'j Json<'_>, path: &[&str]) -> Option<&'j str> {
 impl Record {
     /// A record from the message it was read from and that message's JSON.
     #[must_use]
-    pub fn new(message: &str, json: Json<'_>) -> Self {
+    pub fn new(message: &str, mut json: Json<'_>) -> Self {
+        pad_numbers(&mut json);
         let details = {
             let text = |name: &str| match json.get(name) {
                 Some(Json::String(text)) => text.trim_ascii(),
@@ -313,13 +314,18 @@ impl Record {
     /// The account it happened in: whoever's trail this is, `recipientAccountId` names it.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.texts.get(Often::Recipient).or_else(|| self.identity_account())
+        self.account_at(Often::Recipient).or_else(|| self.identity_account())
     }
 
     /// `userIdentity.accountId`, the account of whoever acted.
     #[must_use]
     pub fn identity_account(&self) -> Option<&str> {
-        self.texts.get(Often::IdentityAccount)
+        self.account_at(Often::IdentityAccount)
+    }
+
+    /// An account's id; what some pipelines write where there is none (`-`, `n/a`) names no account.
+    fn account_at(&self, place: Often) -> Option<&str> {
+        self.texts.get(place).filter(|text| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
     /// The account alias, which CloudTrail gives as root's `userIdentity.userName`.
@@ -459,7 +465,7 @@ impl Record {
 
 /// Writes an account id as AWS does, with twelve digits: some pipelines make a number of it, which loses the zeros that
 /// it begins with.
-fn pad_account(json: &mut Json<'static>) {
+fn pad_account(json: &mut Json<'_>) {
     let (Json::Number(text) | Json::String(text)) = &*json else { return };
     let text = text.trim_ascii();
     // As a spreadsheet writes it, too: `1.11122223333e+11`.
@@ -471,6 +477,27 @@ fn pad_account(json: &mut Json<'static>) {
         _ => return,
     };
     *json = Json::String(padded.into());
+}
+
+/// Does the same wherever a number stands under a name that is an account's: `accountId`, EC2's `userId`, RDS's
+/// `valuesToAdd`. AWS writes account ids as strings, so a number there has been through such a pipeline; one of fewer
+/// than nine digits is something else.
+fn pad_numbers(json: &mut Json<'_>) {
+    fn names_account(name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        name.contains("account") || ["userid", "userids", "ownerid", "targetprincipal", "valuestoadd"].contains(&&*name)
+    }
+    fn pad(json: &mut Json<'_>, name: &str) {
+        match json {
+            Json::Object(fields) => fields.iter_mut().for_each(|(name, value)| pad(value, name)),
+            Json::Array(items) => items.iter_mut().for_each(|item| pad(item, name)),
+            Json::Number(text) if names_account(name) && text.parse().is_ok_and(|number: f64| number >= 1e8) => {
+                pad_account(json);
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    pad(json, "");
 }
 
 /// Whether a call reads Systems Manager parameters of AWS's own, and no other. Nobody else can make a parameter whose name
