@@ -190,3 +190,26 @@ async fn a_limited_mail_that_failed_is_tried_again() {
     invoke(&handler, &event).await.unwrap_err();
     assert_eq!(invoke(&handler, &event).await.unwrap().mails, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn denied_calls_push_nobody_out_who_got_a_central_root_session() {
+    let call = |id: String, key: Option<&str>| {
+        json!({
+            "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::444455556666:user/mateo", "accountId": "444455556666"},
+            "eventTime": "2026-11-20T02:50:00Z", "eventSource": "sts.amazonaws.com", "eventName": "AssumeRoot",
+            "awsRegion": "us-east-1", "sourceIPAddress": "203.0.113.9", "eventID": id, "recipientAccountId": "444455556666",
+            "errorCode": if key.is_none() { "AccessDenied" } else { "" },
+            "responseElements": {"credentials": {"accessKeyId": key}}
+        })
+    };
+    let deed = json!({
+        "userIdentity": {"type": "Root", "accountId": "111122223333", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"},
+        "eventTime": "2026-11-20T02:51:00Z", "eventSource": "iam.amazonaws.com", "eventName": "DeleteLoginProfile",
+        "awsRegion": "us-east-1", "sourceIPAddress": "203.0.113.9", "eventID": "deed", "recipientAccountId": "111122223333"
+    });
+    let mut records: Vec<Value> = (0..2000).map(|n| call(format!("denied-{n}"), None)).collect();
+    records.extend([call("call".to_owned(), Some("ASIAIOSFODNN7EXAMPLE")), deed]);
+    let (report, mails) = told(&of_everybody("en"), &batch(&records)).await;
+    assert_eq!((report.mails, report.matched, report.ignored), (1, 1, 2001));
+    assert!(mails[0].text.contains("user/mateo"), "{}", mails[0].text);
+}

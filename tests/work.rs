@@ -25,7 +25,7 @@ use batch::Batch;
 use hostile::{Message, SHAPES, Shape};
 
 /// How many records there are in the first of three batches: so many that what each costs shows.
-const LEAST: usize = 20;
+const LEAST: usize = 60;
 
 /// How many instructions the second doubling may add for each that the first one did. Exactly linear is 2; a sort, a tree
 /// and a larger allocation add a little; a loop in a loop is 4.
@@ -53,7 +53,7 @@ fn growth(index: usize, shape: &Shape) -> f64 {
     let counts = [1, 2, 4].map(|factor| {
         let messages: Vec<String> = match shape.message {
             Message::Short(message) => (0..LEAST * factor).map(message).collect(),
-            Message::Long(longest, message) => (0..2).map(|number| message(number, longest * factor / 4)).collect(),
+            Message::Long(longest, message) => (0..2).map(|number| message(number, longest * factor / 8)).collect(),
         };
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("work-{index}.json"));
         fs::write(&file, Batch::new(&messages).event).unwrap();

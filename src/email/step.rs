@@ -2,6 +2,8 @@
 //!
 //! Each step about how root was used follows from the actor's [`Access`], and the mail has a note that explains it.
 
+use std::collections::HashSet;
+
 use super::view::List;
 use super::{Clean, link};
 use crate::alert::{
@@ -249,13 +251,9 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
 
 /// The accounts in which these were done, the gravest's first.
 fn accounts<'a>(actions: impl IntoIterator<Item = &'a Action>) -> List {
-    let mut accounts: Vec<&str> = Vec::new();
-    for account in actions.into_iter().filter_map(|action| action.record.account()) {
-        if !accounts.contains(&account) {
-            accounts.push(account);
-        }
-    }
-    List::new(accounts.into_iter().map(Clean::name))
+    let mut seen = HashSet::new();
+    let accounts = actions.into_iter().filter_map(|action| action.record.account());
+    List::new(accounts.filter(|account| seen.insert(*account)).map(Clean::name))
 }
 
 /// An account and a Region that can stand in a command, in a partition that has what these commands call.

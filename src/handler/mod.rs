@@ -100,6 +100,15 @@ pub struct Handler<N, H> {
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
+/// How much of an alert a mail told.
+#[derive(PartialEq, Eq)]
+enum Form {
+    /// All of it.
+    Whole,
+    /// The worst, and nothing of what was held back before.
+    Short,
+}
+
 /// By when an invocation must have got how far.
 #[derive(Debug, Clone, Copy)]
 struct Deadlines {
@@ -257,20 +266,25 @@ impl<N: Notify, H: History> Handler<N, H> {
         }
         let result = self.publish_alert(&alert, report, deadlines, request_id).await;
         let mut memory = self.memory();
-        if let Err(error) = &result {
-            let lost = match error {
-                HandlerError::Time => true,
-                HandlerError::Notify(error) => error.may_have_arrived(),
-                HandlerError::Batch(_) | HandlerError::Fault(_) => false,
-            };
-            memory.unanswered.remember(lost.then_some(alert.id));
-        } else {
-            // Only what was mailed is remembered: what was not must be found again when Lambda retries.
-            memory.mailed.remember(keys);
-            memory.told(&alert.held);
-            memory.sent(&limits.unwrap_or_default());
+        match &result {
+            Err(error) => {
+                let lost = match error {
+                    HandlerError::Time => true,
+                    HandlerError::Notify(error) => error.may_have_arrived(),
+                    HandlerError::Batch(_) | HandlerError::Fault(_) => false,
+                };
+                memory.unanswered.remember(lost.then_some(alert.id));
+            }
+            Ok(form) => {
+                // Only what was mailed is remembered: what was not must be found again when Lambda retries.
+                memory.mailed.remember(keys);
+                memory.sent(&limits.unwrap_or_default());
+                if *form == Form::Whole {
+                    memory.told(&alert.held);
+                }
+            }
         }
-        result
+        result.map(|_| ())
     }
 
     /// Publishes an alert; if there is no time to write it out, or if that message will never be taken, in a form that is
@@ -281,20 +295,20 @@ impl<N: Notify, H: History> Handler<N, H> {
         report: &mut Report,
         deadlines: Deadlines,
         request_id: &str,
-    ) -> Result<(), HandlerError<N::Error>> {
+    ) -> Result<Form, HandlerError<N::Error>> {
         let last = deadlines.publishing;
         let (why, error) = match self.write(alert, deadlines) {
             Ok(message) => match self.publish(&message, report, last).await {
                 Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase => {
                     (Short::Refused, chain(&error))
                 }
-                result => return result,
+                result => return result.map(|()| Form::Whole),
             },
             Err(short) => short,
         };
         let alert_id = alert.id.to_string();
         tracing::error!(request_id, alert_id, error, "the alert is sent in its short form");
-        self.publish(&Message::short(alert, why), report, last).await
+        self.publish(&Message::short(alert, why), report, last).await.map(|()| Form::Short)
     }
 
     /// Writes an alert out, or says why that can't be.

@@ -156,7 +156,9 @@ pub fn evaluate(message: &str, json: Json<'_>, rules: &RuleSet, received: Option
     if !rules.is_empty() {
         Reading::Match(Match { record: Record::new(message, json), rules, received })
     } else if is_call() {
-        Reading::Beside(Record::new(message, json))
+        let record = Record::new(message, json);
+        // One that was denied returned no key, and whoever wants to can make any number of those.
+        if record.outcome().may_have_worked() { Reading::Beside(record) } else { Reading::Ignored }
     } else {
         Reading::Ignored
     }

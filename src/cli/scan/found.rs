@@ -213,11 +213,10 @@ impl Records for File<'_> {
                 self.keep(matched, None);
                 return Ok(true);
             }
-            // A call that failed returned no key.
-            Reading::Beside(call) if call.outcome().may_have_worked() => {
+            Reading::Beside(call) => {
                 self.beside.push(if self.question.keep_records { call } else { call.only(&EVIDENCE) });
             }
-            Reading::Beside(_) | Reading::Ignored | Reading::Unreadable(_) => {}
+            Reading::Ignored | Reading::Unreadable(_) => {}
         }
         Ok(false)
     }
