@@ -12,6 +12,7 @@ SAM := .venv/sam/installed
 CHECKOV := .venv/checkov/installed
 LEVELS := .venv/levels/installed
 COMMANDS := .venv/commands/installed
+WORKFLOWS := .venv/workflows/installed
 CARGO_FUZZ := .venv/cargo/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
 
@@ -27,10 +28,11 @@ DEMO_HISTORY := events/history.jsonl
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-commands test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
+.PHONY: check-workflows check-advisories package
 .PHONY: events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert replay clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Show the alerts for three events, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run \
@@ -53,7 +55,7 @@ test-links: $(TOOLS) ## Show that nothing others wrote becomes a link or markup.
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
 
-check: check-rust check-events check-cis-alarms check-access-levels check-template check-cost check-deps ## Format, lint, events, tables, templates, costs, licences
+check: check-rust check-events check-cis-alarms check-access-levels check-template check-cost check-deps check-workflows ## Format, lint, events, tables, templates, costs, licences
 
 check-rust:
 	cargo fmt --check
@@ -84,6 +86,14 @@ check-cost: $(TOOLS)
 
 check-deps: $(CARGO_DENY)
 	.venv/cargo/bin/cargo-deny --locked check bans licenses sources
+
+# Their form, and what is unsafe in them. They run on GitHub, not here.
+check-workflows: $(WORKFLOWS)
+	.venv/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/workflows/bin/zizmor --offline --no-progress --quiet .github/workflows
+
+check-advisories: $(CARGO_DENY) ## Look for known vulnerabilities of our crates; fetches the advisory database
+	.venv/cargo/bin/cargo-deny --locked check advisories
 
 events: ## Make the raw Lambda events from events/source
 	$(PYTHON) events/generate.py
@@ -118,6 +128,13 @@ fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language and the pipeline; needs a night
 build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
 	$(WITH_TOOLS) .venv/sam/bin/sam build
 
+PACKAGE ?= root-usage-alert.zip
+package: $(TOOLS) ## Build the function's package for this machine's architecture into dist/, with its SHA-256 sum
+	$(WITH_TOOLS) cargo lambda build --locked --release --output-format zip
+	mkdir -p dist
+	cp target/lambda/root-usage-alert/bootstrap.zip 'dist/$(PACKAGE)'
+	cd dist && sha256sum '$(PACKAGE)' > '$(PACKAGE).sha256'
+
 deploy: build ## Deploy to your AWS account; asks for what it needs
 	$(WITH_TOOLS) .venv/sam/bin/sam deploy --guided
 
@@ -130,7 +147,7 @@ replay: $(TOOLS) ## Send failed batches through the function again. STACK=name; 
 
 clean: ## Delete what was built; keeps the installed tools
 	cargo clean
-	rm -rf .aws-sam operations/__pycache__ tests/e2e/__pycache__ tests/links/__pycache__ tests/template/__pycache__
+	rm -rf .aws-sam dist operations/__pycache__ tests/e2e/__pycache__ tests/links/__pycache__ tests/template/__pycache__
 
 $(TOOLS): tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv/tools
@@ -140,6 +157,11 @@ $(TOOLS): tests/requirements.txt
 $(COMMANDS): tests/requirements-commands.txt
 	$(PYTHON) -m venv --clear .venv/commands
 	.venv/commands/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(WORKFLOWS): tests/requirements-workflows.txt
+	$(PYTHON) -m venv --clear .venv/workflows
+	.venv/workflows/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(SAM): tests/requirements-sam.txt

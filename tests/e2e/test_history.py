@@ -101,7 +101,7 @@ def drip(handler, body):
 
 # What the endpoint does; what the mail says; how many look-ups the metric counts as failed.
 FAULTS = [
-    ("answers, in pages", faithful, "sign-in from 203.0.113.180: failed, without MFA", 0),
+    ("answers, in pages", faithful, "sign-in from 203.0.113.180: failed", 0),
     ("throttles the first requests", throttle_then_answer, "iam CreateUser: succeeded", 0),
     ("throttles every request", refusal("ThrottlingException"), "had too many look-ups at once", 3),
     ("has more pages than are read", endless, "There is more in us-east-1 than was read", 1),
