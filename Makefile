@@ -35,13 +35,13 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Show the alerts for three events, without AWS
-	@cargo run $(CARGO_FLAGS) --quiet --no-default-features --features cli --bin root-usage -- run \
+	@cargo run $(CARGO_FLAGS) --quiet -p root-usage-cli -- run \
 		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
 test: test-rust test-template test-commands test-links test-e2e ## Run all tests
 
 test-rust: ## Run the Rust tests
-	cargo test $(CARGO_FLAGS) --all-features
+	cargo test $(CARGO_FLAGS) --workspace
 
 test-template: $(TOOLS) ## Expand the template for every combination of choices, and look at it
 	.venv/tools/bin/python -m pytest tests/template
@@ -58,10 +58,8 @@ test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there,
 check: check-rust check-events check-cis-alarms check-access-levels check-template check-cost check-deps check-workflows ## Format, lint, events, tables, templates, costs, licences
 
 check-rust:
-	cargo fmt --check
-	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --all-targets --no-default-features --features cli -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --all-targets --all-features -- -D warnings
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 check-events:
 	$(PYTHON) events/generate.py --check
@@ -70,7 +68,7 @@ check-cis-alarms:
 	$(PYTHON) cis_alarms.py --check
 
 check-access-levels: $(LEVELS)
-	.venv/levels/bin/python templates/access_levels.py --check
+	.venv/levels/bin/python crates/root-usage/templates/access_levels.py --check
 
 # A Region decides what exists, not where anything is sent: nothing is. One of each partition. checkov reads
 # the templates, and what the first one comes to: it sees no condition that is off, and no !If.
@@ -101,8 +99,8 @@ events: ## Make the raw Lambda events from events/source
 cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
 	$(PYTHON) cis_alarms.py
 
-access-levels: $(LEVELS) ## Make templates/access-levels.tsv, what AWS says its actions are, from pinned packages
-	.venv/levels/bin/python templates/access_levels.py
+access-levels: $(LEVELS) ## Make crates/root-usage/templates/access-levels.tsv, what AWS says its actions are, from pinned packages
+	.venv/levels/bin/python crates/root-usage/templates/access_levels.py
 
 cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
 	.venv/tools/bin/python docs/cost.py
@@ -110,11 +108,11 @@ cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
 bench: $(TOOLS) ## Measure the function and scan against their goals. BENCH_SHORT=1 only shows that it works
 	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
 	PATH="$(CURDIR)/.venv/tools/bin:$$PATH" cargo bench $(CARGO_FLAGS) --bench process
-	cargo bench $(CARGO_FLAGS) --no-default-features --bench pattern
+	cargo bench $(CARGO_FLAGS) -p filter-pattern --bench pattern
 	@$(MAKE) --no-print-directory bench-scan
 
 bench-scan: ## Measure root-usage scan against inflating alone, and against zcat | jq
-	cargo bench $(CARGO_FLAGS) --no-default-features --features cli --bench scan
+	cargo bench $(CARGO_FLAGS) -p root-usage-cli --bench scan
 
 FUZZ_pattern := -dict=fuzz/pattern.dict
 FUZZ_pattern_eval := -dict=fuzz/pattern.dict

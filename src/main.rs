@@ -1,16 +1,22 @@
 //! The Lambda function behind a CloudWatch Logs subscription.
 
+mod aws;
+mod cloudtrail;
+mod log;
+mod pace;
+mod sns;
+
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
-use root_usage_alert::aws::Aws;
-use root_usage_alert::config::Config;
-use root_usage_alert::handler::{Handler, Invocation};
-use root_usage_alert::history::CloudTrail;
-use root_usage_alert::log;
-use root_usage_alert::notify::Sns;
+use root_usage::config::Config;
+use root_usage::handler::{Handler, Invocation};
 use serde_json::value::RawValue;
+
+use aws::Aws;
+use cloudtrail::CloudTrail;
+use sns::Sns;
 
 /// The function's timeout in template.yaml, for a Runtime API that names a deadline in the past: cargo-lambda's does.
 const TIMEOUT: Duration = Duration::from_secs(30);

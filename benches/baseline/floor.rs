@@ -1,7 +1,7 @@
 //! What nobody can avoid: the envelope, base64 and inflate, by the function's own code.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
-use root_usage_alert::batch::{DEFAULT_MAX_BYTES, Inflated};
+use root_usage::batch::{DEFAULT_MAX_BYTES, Inflated};
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]

@@ -25,10 +25,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use filter_pattern::json::Json;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use root_usage_alert::json::Json;
-use root_usage_alert::rule::Rule;
+use root_usage::rule::Rule;
 
 use aws::Aws;
 use batch::{Batch, records};

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use root_usage_alert::pattern::{MAX_CHARS, Pattern};
+use filter_pattern::{MAX_CHARS, Pattern};
 
 fuzz_target!(|text: &str| match Pattern::parse(text) {
     Ok(pattern) => {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use root_usage_alert::json::Json;
-use root_usage_alert::pattern::Pattern;
+use filter_pattern::json::Json;
+use filter_pattern::Pattern;
 
 fuzz_target!(|input: &str| {
     let (pattern, message) = input.split_once('\n').unwrap_or((input, "{}"));

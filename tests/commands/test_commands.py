@@ -20,7 +20,7 @@ SESSION = botocore.session.get_session()
 # Options of the AWS CLI itself.
 GLOBAL = {"--region", "--query", "--output", "--profile"}
 
-# What src/email makes commands for. A new one is added here, and to an event whose mail shows it.
+# What crates/root-usage/src/email makes commands for. A new one is added here, and to an event whose mail shows it.
 KINDS = {
     "cloudtrail lookup-events",
     "iam delete-access-key",

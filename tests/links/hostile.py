@@ -71,7 +71,7 @@ ORDINARY = {
 def actions():
     """The calls whose parameters are shown: service, event name, the parameters' names."""
     rows = []
-    for line in (ROOT / "templates/actions.tsv").read_text().splitlines():
+    for line in (ROOT / "crates/root-usage/templates/actions.tsv").read_text().splitlines():
         if line and not line.startswith("#"):
             service, name, *_, parameters = line.split("\t")
             # A row about root's own credentials is about the same event.

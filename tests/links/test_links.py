@@ -36,7 +36,7 @@ SETTINGS = [
 
 @pytest.fixture(scope="session")
 def command():
-    build = ["cargo", "build", "--locked", "--quiet", "--no-default-features", "--features", "cli", "--bin", "root-usage"]
+    build = ["cargo", "build", "--locked", "--quiet", "-p", "root-usage-cli"]
     subprocess.run([*build, "--message-format", "short"], cwd=ROOT, check=True, timeout=BUILD_SECONDS)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return str(target / "debug" / "root-usage")

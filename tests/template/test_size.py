@@ -40,7 +40,7 @@ def test_function_knows_its_timeout(function):
 def test_the_largest_event_is_read_looked_up_and_mailed_in_time(function):
     reading = LARGEST_EVENT_SECONDS * WHOLE_CPU / min(function["MemorySize"], WHOLE_CPU)
     look_ups = source()["Parameters"]["HistoryTimeoutMs"]["Default"] / 1000
-    publishing = seconds("src/handler/mod.rs", "PUBLISHING")
+    publishing = seconds("crates/root-usage/src/handler/mod.rs", "PUBLISHING")
 
     assert reading + look_ups <= function["Timeout"] - publishing
-    assert seconds("src/notify/sns.rs", "OPERATION_TIMEOUT") + seconds("src/handler/mod.rs", "LAST_WORDS") <= publishing
+    assert seconds("src/sns.rs", "OPERATION_TIMEOUT") + seconds("crates/root-usage/src/handler/mod.rs", "LAST_WORDS") <= publishing

@@ -1,0 +1,387 @@
+//! Rules: which records are worth a mail.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::batch::LogEvent;
+use crate::prefilter::{Fields, Prefilter, hides_text};
+use crate::severity::Severity;
+use filter_pattern::json::Json;
+use filter_pattern::{Lint, Literal, Pattern, PatternError};
+
+/// The rules that ship with the crate, and the only place where their patterns stand.
+const SHIPPED: &str = include_str!("../../../rules.json");
+
+/// The id of the rule made from an operator's own pattern.
+pub const OWN_RULE: &str = "own-pattern";
+
+/// A pattern with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Row")]
+pub struct Rule {
+    /// What configuration calls it.
+    pub id: String,
+    /// What a mail calls it.
+    pub title: String,
+    /// The gravest that it makes of what others than root do; `None` sets no bound.
+    pub severity: Option<Severity>,
+    /// The sets it belongs to: one name in the configuration for all of their rules.
+    pub sets: Vec<String>,
+    /// Who published the pattern; `None` for an operator's own.
+    pub source: Option<Source>,
+    /// The pattern to the letter, as it was published or written.
+    pub text: String,
+    /// What it matches.
+    pub pattern: Pattern,
+}
+
+/// Where a pattern was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The document.
+    pub document: String,
+    /// The number it has there, where it has one: `CloudWatch.4`.
+    pub control: Option<String>,
+    /// The edition that was compared: year, and month where it is known.
+    pub date: String,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, ", self.document)?;
+        self.control.as_ref().map_or(Ok(()), |control| write!(f, "{control}, "))?;
+        f.write_str(&self.date)
+    }
+}
+
+/// A rule as it stands in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    id: String,
+    title: String,
+    severity: Option<Severity>,
+    #[serde(default)]
+    sets: Vec<String>,
+    control: Option<String>,
+    source: String,
+    date: String,
+    pattern: String,
+}
+
+impl TryFrom<Row> for Rule {
+    type Error = PatternError;
+
+    fn try_from(row: Row) -> Result<Self, PatternError> {
+        let Row { id, title, severity, sets, control, source, date, pattern: text } = row;
+        let source = Some(Source { document: source, control, date });
+        Ok(Self { id, title, severity, sets, source, pattern: Pattern::parse(&text)?, text })
+    }
+}
+
+/// Why there is no such rule.
+#[derive(Debug, Error)]
+pub enum RuleError {
+    /// No shipped rule and no set of rules has this name.
+    #[error("there is no rule or set {name:?}; the sets are {sets}; the shipped rules are {rules}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The sets there are, comma separated.
+        sets: String,
+        /// The ids there are, comma separated.
+        rules: String,
+    },
+    /// The pattern does not parse.
+    #[error("the pattern is not valid")]
+    Pattern(#[source] PatternError),
+}
+
+impl Rule {
+    /// Every rule that ships.
+    ///
+    /// # Panics
+    ///
+    /// Never: a test reads the file that is compiled in.
+    #[must_use]
+    pub fn shipped() -> Vec<Self> {
+        #[expect(clippy::expect_used, reason = "the text is a constant, and a test reads it")]
+        serde_json::from_str(SHIPPED).expect("rules.json is compiled in")
+    }
+
+    /// The shipped rule of that id, or those of the set of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::Unknown`] if neither a rule nor a set has the name.
+    pub fn named(name: &str) -> Result<Vec<Self>, RuleError> {
+        let (named, others): (Vec<_>, Vec<_>) =
+            Self::shipped().into_iter().partition(|rule| rule.id == name || rule.sets.iter().any(|set| set == name));
+        if !named.is_empty() {
+            return Ok(named);
+        }
+        let sets: BTreeSet<&str> = others.iter().flat_map(|rule| &rule.sets).map(String::as_str).collect();
+        let rules: Vec<&str> = others.iter().map(|rule| rule.id.as_str()).collect();
+        Err(RuleError::Unknown {
+            name: name.to_owned(),
+            sets: sets.into_iter().collect::<Vec<_>>().join(", "),
+            rules: rules.join(", "),
+        })
+    }
+
+    /// The rule of an operator's own pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::Pattern`] if it does not parse.
+    pub fn own(pattern: &str) -> Result<Self, RuleError> {
+        Ok(Self {
+            id: OWN_RULE.to_owned(),
+            title: "The pattern in RULE_PATTERN".to_owned(),
+            severity: None,
+            sets: Vec::new(),
+            source: None,
+            text: pattern.to_owned(),
+            pattern: Pattern::parse(pattern).map_err(RuleError::Pattern)?,
+        })
+    }
+}
+
+/// The rules in force, and the search for what none of them can match without.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    rules: Vec<Arc<Rule>>,
+    /// `None` if some rule can match without any text that is known beforehand.
+    prefilter: Option<Prefilter>,
+    /// The same for each rule.
+    prefilters: Vec<Option<Prefilter>>,
+}
+
+impl RuleSet {
+    /// A set of rules. One that is named twice counts once.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let mut ids = BTreeSet::new();
+        let rules: Vec<_> = rules.into_iter().filter(|rule| ids.insert(rule.id.clone())).map(Arc::new).collect();
+        let literals: Vec<_> = rules.iter().map(|rule| rule.pattern.literals()).collect();
+        let fields = Fields::of(literals.iter().flatten().flatten());
+        let all: Option<Vec<_>> = literals.iter().cloned().collect();
+        let prefilter = all.map(|sets| Prefilter::new(&sets.concat(), &fields));
+        let own = |literals: &Option<Vec<Literal>>| literals.as_ref().map(|own| Prefilter::new(own, &fields));
+        Self { rules, prefilter, prefilters: literals.iter().map(own).collect() }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// The rules that match a record.
+    #[must_use]
+    pub fn matching(&self, record: &Json<'_>) -> Vec<Arc<Rule>> {
+        self.rules.iter().filter(|rule| rule.pattern.matches(record)).map(Arc::clone).collect()
+    }
+
+    /// Whether a rule could match the record inside this log event, or could be [mentioned](Self::mentioned) by it. It
+    /// may say yes too often, never no too often: a character may be written as `\u0052`, in the record or in the batch
+    /// around it.
+    #[must_use]
+    pub fn may_match(&self, event: &LogEvent<'_>) -> bool {
+        let may_hold = |prefilter: &Prefilter| prefilter.may_hold(event.raw());
+        self.prefilter.as_ref().is_none_or(may_hold) || (event.is_escaped() && hides_text(event.raw()))
+    }
+
+    /// The rules that a text could match which is no JSON object: it may be a record that was cut off or damaged. Each
+    /// such rule finds in it a text that it can't match without, written out or as `\u0052`.
+    #[must_use]
+    pub fn mentioned(&self, text: &str) -> Vec<Arc<Rule>> {
+        let plain = text.contains("\\u").then(|| unescaped(text));
+        let holds = |prefilter: &Prefilter| {
+            prefilter.holds(text.as_bytes()) || plain.as_ref().is_some_and(|text| prefilter.holds(text.as_bytes()))
+        };
+        let rules = self.rules.iter().zip(&self.prefilters);
+        let mentioned = rules.filter(|(_, prefilter)| prefilter.as_ref().is_none_or(holds));
+        mentioned.map(|(rule, _)| Arc::clone(rule)).collect()
+    }
+
+    /// The warnings about the operator's own pattern: it is valid, and may yet not say what was meant.
+    #[must_use]
+    pub fn lints(&self) -> Vec<Lint> {
+        self.rules.iter().filter(|rule| rule.id == OWN_RULE).flat_map(|rule| rule.pattern.lints()).collect()
+    }
+}
+
+/// The text with each `\u0052` written out, wherever it stands: in what is no JSON nothing says what is a string.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("\\u");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let escaped = part.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
+        match escaped {
+            Some(character) => {
+                plain.push(character);
+                plain.push_str(&part[4..]);
+            }
+            None => plain.push_str(part),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Published {
+        pattern: String,
+        sources: Vec<String>,
+    }
+
+    fn published() -> Vec<Published> {
+        include_str!("../../filter-pattern/tests/data/published.jsonl")
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn shipped_rules_have_an_id_of_their_own_a_severity_and_a_source() {
+        let rules = Rule::shipped();
+        for (index, rule) in rules.iter().enumerate() {
+            assert!(rules[..index].iter().all(|other| other.id != rule.id), "{} twice", rule.id);
+            assert!(rules.iter().all(|other| !other.sets.contains(&rule.id)), "{} is a rule and a set", rule.id);
+            assert!(rule.severity.is_some() && rule.source.is_some(), "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn every_pattern_is_the_published_one_to_the_letter() {
+        let published = published();
+        for rule in Rule::shipped() {
+            if rule.id == "root-usage" {
+                // The Security Blog's, which has no `eventType`.
+                let text = r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS }"#;
+                assert_eq!(rule.text, text);
+            } else if rule.source.as_ref().is_none_or(|source| source.document != "root-usage-alert") {
+                assert!(published.iter().any(|one| one.pattern == rule.text), "{}: {}", rule.id, rule.text);
+            }
+        }
+    }
+
+    #[test]
+    fn all_of_security_hubs_controls_are_shipped_in_one_edition() {
+        let published = published();
+        let rules = Rule::shipped();
+        for number in 1..=14 {
+            let control = format!("CloudWatch.{number}");
+            let of =
+                |rule: &&Rule| rule.source.as_ref().is_some_and(|source| source.control.as_ref() == Some(&control));
+            let rule = rules.iter().find(of).unwrap();
+            let edition = format!("Security Hub {control} ({})", rule.source.as_ref().unwrap().date);
+            let text: Vec<_> = published.iter().filter(|one| one.sources.contains(&edition)).collect();
+            assert_eq!(text.len(), 1, "{edition}");
+            assert_eq!(rule.text, text[0].pattern, "{edition}");
+        }
+    }
+
+    #[test]
+    fn an_action_of_the_same_name_in_another_service_is_not_meant() {
+        let cis = RuleSet::new(Rule::named("cis").unwrap());
+        for (source, name, expected) in [
+            ("iam.amazonaws.com", "CreatePolicy", &["iam-policy-changes"][..]),
+            ("iam.amazonaws.com", "CreatePolicyVersion", &["iam-policy-changes"]),
+            ("iot.amazonaws.com", "CreatePolicy", &[]),
+            ("iot.amazonaws.com", "CreatePolicyVersion", &[]),
+            ("organizations.amazonaws.com", "CreatePolicy", &["organizations-changes"]),
+            ("ec2.amazonaws.com", "CreateRoute", &["route-table-changes"]),
+            ("ec2.amazonaws.com", "DeleteRoute", &["route-table-changes"]),
+            ("apigateway.amazonaws.com", "CreateRoute", &[]),
+            ("appmesh.amazonaws.com", "DeleteRoute", &[]),
+        ] {
+            let text = format!(r#"{{"eventSource":"{source}","eventName":"{name}"}}"#);
+            let matching = cis.matching(&Json::parse(&text).unwrap());
+            let ids: Vec<&str> = matching.iter().map(|rule| rule.id.as_str()).collect();
+            assert_eq!(ids, expected, "{source} {name}");
+        }
+    }
+
+    #[test]
+    fn no_shipped_rule_needs_every_record_parsed() {
+        assert!(RuleSet::new(Rule::shipped()).prefilter.is_some());
+    }
+
+    #[test]
+    fn a_set_names_all_its_rules() {
+        let cis = Rule::named("cis").unwrap();
+        assert_eq!(cis.len(), 17);
+        assert_eq!(cis[0].id, "root-usage-cis");
+        let twice = [Rule::named("cis").unwrap(), Rule::named("root-usage-cis").unwrap()].concat();
+        assert_eq!(RuleSet::new(twice).rules().len(), 17);
+    }
+
+    #[test]
+    fn the_set_root_sees_who_acts_for_root_and_not_the_services() {
+        let root = Rule::named("root").unwrap();
+        assert_eq!(root[0].id, "root-usage");
+        let root = RuleSet::new(root);
+        let federated = r#""type":"FederatedUser","sessionContext":{"sessionIssuer":{"type":"Root"}}"#;
+        for (identity, expected) in [
+            (r#""type":"Root""#, &["root-usage"][..]),
+            (r#""type":"Root","sessionContext":{"sessionIssuer":{}}"#, &["root-usage"]),
+            (r#""type":"Root","invokedBy":"signin.amazonaws.com""#, &["root-in-console-by-signin"]),
+            (r#""type":"Root","invokedBy":"autoscaling.amazonaws.com""#, &[]),
+            (federated, &["root-federated"]),
+            (r#""type":"FederatedUser","sessionContext":{"sessionIssuer":{"type":"IAMUser"}}"#, &[]),
+            (r#""type":"AssumedRole","sessionContext":{"sessionIssuer":{"type":"Role"}}"#, &[]),
+            (r#""type":"IAMUser","invokedBy":"signin.amazonaws.com""#, &[]),
+        ] {
+            let text = format!(r#"{{"userIdentity":{{{identity}}}}}"#);
+            let matching = root.matching(&Json::parse(&text).unwrap());
+            let ids: Vec<&str> = matching.iter().map(|rule| rule.id.as_str()).collect();
+            assert_eq!(ids, expected, "{identity}");
+        }
+    }
+
+    #[test]
+    fn a_literal_is_found_however_it_is_written() {
+        let root = RuleSet::new(Rule::named("root-usage").unwrap());
+        let all = RuleSet::new(Rule::shipped());
+        for (text, mentioned, among_all) in [
+            ("Root", 1, 4),
+            ("\\u0052oot", 1, 4),
+            ("{\"type\":\"R\\u006fo\\u0074", 1, 4),
+            ("C:\\users\\Roo", 0, 0),
+            ("\\u00", 0, 0),
+            ("\\ud800 \\u00é", 0, 0),
+            ("", 0, 0),
+            ("{\"eventName\":\"DeleteTrail\",", 0, 1),
+            ("{\"eventName\" : \"DeleteTrail\",", 0, 1),
+            ("{\"eventName\": \"DescribeTrails\",", 0, 0),
+            ("{\"eventName\" \"DescribeTrails\",", 0, 14),
+            ("{\"eventName\":\"DescribeTrails\",", 0, 0),
+            ("{\"eventName\":\"DeleteTra", 0, 1),
+            ("{\"eventNam\\u0065\":\"DeleteTrail\"", 0, 1),
+            ("DeleteTrail", 0, 0),
+        ] {
+            assert_eq!(root.mentioned(text).len(), mentioned, "{text}");
+            assert_eq!(all.mentioned(text).len(), among_all, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_rule_names_the_known_ones() {
+        let error = Rule::named("roots").unwrap_err().to_string();
+        assert!(
+            error.starts_with(
+                "there is no rule or set \"roots\"; the sets are cis, root; the shipped rules are root-usage, "
+            ),
+            "{error}"
+        );
+    }
+}

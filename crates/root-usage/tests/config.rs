@@ -1,0 +1,75 @@
+//! The configuration: what is taken, what is refused, and that every problem is told at once.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use root_usage::config::Config;
+
+fn vars<'a>(rows: &'a [(&str, &str)]) -> impl Iterator<Item = (String, String)> + 'a {
+    rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+}
+
+const TOPIC: (&str, &str) = ("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:111122223333:alerts");
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let (config, topic) =
+        Config::for_function(vars(&[TOPIC, ("RULES", " "), ("RULE_PATTERN", ""), ("OTHER", "x")])).unwrap();
+    assert_eq!((topic.as_str(), topic.region()), (TOPIC.1, "eu-west-1"));
+    assert_eq!(config.rules.rules().iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>(), ["root-usage"]);
+    assert_eq!(config.max_batch_bytes, 33_554_432);
+    assert!(config.style.mask_access_keys);
+}
+
+#[test]
+fn each_wrong_value_is_refused_with_what_would_be_right() {
+    let rows = [
+        ("ALERT_TOPIC_ARN", "alerts", "expected the ARN of a standard SNS topic"),
+        ("ALERT_TOPIC_ARN", "arn:aws:sqs:eu-west-1:111122223333:alerts", "expected the ARN"),
+        ("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:1111:alerts", "expected the ARN"),
+        ("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:111122223333:alerts.fifo", "FIFO"),
+        (
+            "RULES",
+            "root-usage,nope",
+            "there is no rule or set \"nope\"; the sets are cis, root; the shipped rules are root-usage",
+        ),
+        ("RULES", ",", "at least one rule or set"),
+        ("RULE_PATTERN", "{ $.a == b }", "=="),
+        ("MASK_ACCESS_KEYS", "yes", "expected true or false"),
+        ("ALERT_LANGUAGE", "fr", "expected en or ja"),
+        ("ALERT_TIME_ZONE", "Tokyo", "IANA name"),
+        ("TRUSTED_CIDRS", "203.0.113.0/24,office", "expected 203.0.113.0/24 or office=203.0.113.0/24"),
+        ("MAX_BATCH_BYTES", "1000", "from 1048576 to 1073741824"),
+        ("MAX_BATCH_BYTES", "-1", "expected a number of bytes"),
+    ];
+    for (name, value, expected) in rows {
+        let error = Config::from_vars(vars(&[(name, value)])).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains(&format!("{value:?}")) && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let error = Config::for_function(vars(&[("RULES", "x"), ("MASK_ACCESS_KEYS", "1"), ("MAX_BATCH_BYTES", "z")]));
+    let error = error.unwrap_err();
+    let names: Vec<_> = error.problems.iter().map(|problem| problem.variable).collect();
+    assert_eq!(names, ["ALERT_TOPIC_ARN", "RULES", "MASK_ACCESS_KEYS", "MAX_BATCH_BYTES"]);
+    assert!(error.to_string().contains("ALERT_TOPIC_ARN is not set"), "{error}");
+    assert!(Config::for_function(vars(&[("ALERT_TOPIC_ARN", " ")])).is_err());
+}
+
+#[test]
+fn a_set_stands_for_its_rules_and_each_counts_once() {
+    let config = Config::from_vars(vars(&[("RULES", "root-usage, cis,vpc-changes")])).unwrap();
+    let ids: Vec<_> = config.rules.rules().iter().map(|rule| rule.id.as_str()).collect();
+    assert_eq!(ids.len(), 18);
+    assert_eq!(ids[..3], ["root-usage", "root-usage-cis", "unauthorized-api-calls"]);
+}
+
+#[test]
+fn an_own_pattern_that_may_not_say_what_was_meant_is_warned_of() {
+    let config = Config::from_vars(vars(&[("RULES", "cis"), ("RULE_PATTERN", "{ $.a != x && $.b = true }")])).unwrap();
+    let warnings = config.warnings();
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].starts_with("RULE_PATTERN: `$.a != x` is false when $.a is missing"), "{warnings:?}");
+    // The shipped patterns are AWS's own: nobody here can change them.
+    assert!(Config::from_vars(vars(&[("RULES", "cis")])).unwrap().warnings().is_empty());
+}

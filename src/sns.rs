@@ -1,0 +1,130 @@
+//! Publishing to an SNS topic.
+
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sns::Client;
+use aws_sdk_sns::config::Builder;
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::operation::publish::PublishError;
+use root_usage::config::TopicArn;
+use root_usage::email::Message;
+use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
+use thiserror::Error;
+use tokio::sync::OnceCell;
+
+use crate::aws::Aws;
+
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long all attempts together may take: well inside the function's 30 seconds, so that a failure is still told.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(18);
+
+/// An SNS topic.
+///
+/// The client is made when the first message is published: almost no invocation publishes one.
+pub struct Sns {
+    topic: TopicArn,
+    aws: Aws,
+    client: OnceCell<Client>,
+}
+
+/// Why SNS did not take a message.
+#[derive(Debug, Error)]
+#[error("SNS did not take the message for {topic}; {advice}")]
+pub struct SnsError {
+    topic: String,
+    remedy: Remedy,
+    advice: &'static str,
+    source: Box<SdkError<PublishError>>,
+}
+
+impl Refusal for SnsError {
+    fn remedy(&self) -> Remedy {
+        self.remedy
+    }
+
+    fn may_have_arrived(&self) -> bool {
+        matches!(*self.source, SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_))
+    }
+}
+
+/// What to do about an error, by the code and the text that SNS gives.
+///
+/// Source: SNS API Reference, `Publish`, "Errors", and "Common Errors".
+fn remedy(code: &str, text: &str) -> (Remedy, &'static str) {
+    match code {
+        "InvalidParameter" | "InvalidParameterValue" if text.contains("TopicArn") => {
+            (Remedy::Repair, "ALERT_TOPIC_ARN is not the ARN of a topic that SNS knows")
+        }
+        "InvalidParameter"
+        | "InvalidParameterValue"
+        | "ParameterValueInvalid"
+        | "ValidationError"
+        | "ValidationException" => (Remedy::Rephrase, "it refuses this message"),
+        "NotFound" | "NotFoundException" => (
+            Remedy::Repair,
+            "there is no such topic: deploy the stack again, or set ALERT_TOPIC_ARN to one that exists",
+        ),
+        "AuthorizationError" | "AuthorizationErrorException" | "AccessDenied" | "AccessDeniedException" => (
+            Remedy::Repair,
+            "the function's role needs sns:Publish on the topic, and nothing in the topic's policy may deny it",
+        ),
+        code if code.starts_with("KMS") => (
+            Remedy::Repair,
+            "the topic's key must be enabled, and its policy must allow the function's role kms:GenerateDataKey* and \
+             kms:Decrypt",
+        ),
+        "EndpointDisabled"
+        | "InvalidSecurity"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "OptInRequired" => (Remedy::Repair, "it does not accept the function's credentials or the topic's Region"),
+        _ => (Remedy::Retry, "Lambda will try again"),
+    }
+}
+
+impl Sns {
+    /// The topic that alerts go to.
+    #[must_use]
+    pub fn new(topic: TopicArn, aws: Aws) -> Self {
+        Self { topic, aws, client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> &Client {
+        let make = || async {
+            let timeouts = TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build();
+            let config = Builder::from(self.aws.config().await)
+                .region(Region::new(self.topic.region().to_owned()))
+                .timeout_config(timeouts)
+                .build();
+            Client::from_conf(config)
+        };
+        self.client.get_or_init(make).await
+    }
+}
+
+impl Notify for Sns {
+    type Error = SnsError;
+
+    async fn publish(&self, message: &Message) -> Result<Receipt, SnsError> {
+        let publish = self.client().await.publish().topic_arn(self.topic.as_str()).subject(message.subject.as_str());
+        let publish = match message.payload() {
+            Some(payload) => publish.message_structure("json").message(payload),
+            None => publish.message(&message.text),
+        };
+        match publish.send().await {
+            Ok(output) => Ok(Receipt { message_id: output.message_id.unwrap_or_default() }),
+            Err(source) => {
+                let (remedy, advice) = remedy(source.code().unwrap_or_default(), source.message().unwrap_or_default());
+                Err(SnsError { topic: self.topic.as_str().to_owned(), remedy, advice, source: Box::new(source) })
+            }
+        }
+    }
+}
