@@ -1,6 +1,6 @@
 """Every command that a mail shows is one that the AWS CLI takes: its operation and parameters stand in botocore's models.
 
-The mails are the snapshots in tests/mails, so a command that no snapshot shows fails `test_every_kind_is_shown`.
+The mails are the snapshots in crates/root-usage/tests/mails, so a command that no snapshot shows fails `test_every_kind_is_shown`.
 """
 
 import re
@@ -13,8 +13,8 @@ import pytest
 from botocore import xform_name
 from botocore.validate import ParamValidator
 
-TESTS = Path(__file__).resolve().parent.parent
-MAILS = sorted((TESTS / "mails").glob("**/*.snap"))
+ROOT = Path(__file__).resolve().parents[2]
+MAILS = sorted((ROOT / "crates/root-usage/tests/mails").glob("**/*.snap"))
 SESSION = botocore.session.get_session()
 
 # Options of the AWS CLI itself.
