@@ -1,7 +1,8 @@
 //! What the function costs as a whole process: the release binary behind a Lambda Runtime API, and others beside it.
 //!
 //! The figures are CPU time, because other work on the machine changes it least, and ratios of processes that were
-//! measured in turns, because machines differ. BENCH_SHORT=1 only shows that it works.
+//! measured in turns, because machines differ. BENCH_SHORT=1 only shows that it works; `-- mail` and `-- matches` measure
+//! that part alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "no figure has so many digits")]
 
@@ -97,11 +98,20 @@ fn main() {
     let with = |rules: &'static str| [&[("RULES", rules), ("HISTORY_MINUTES", "0")], &aws_vars[..]].concat();
 
     let mut table = Table::default();
-    if std::env::args().any(|argument| argument == "matches") {
+    let only = |part: &str| std::env::args().any(|argument| argument == part);
+    if only("matches") {
         let matches = matches::measure(&binary, before.as_deref(), &with("root-usage"), short);
         matches.judge(&mut table);
         table.print();
         matches.print();
+        return;
+    }
+    if only("mail") {
+        let candidates = mail::candidates(&aws, &noop, &binary, before.as_deref(), python.as_deref());
+        let waits = mail::measure(&candidates, &aws, if short { 3 } else { 11 });
+        waits.judge(&mut table);
+        table.print();
+        waits.print(aws.root_count);
         return;
     }
     let batch = Batch::new(&records(SEED, 4_000, 0));

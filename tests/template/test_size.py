@@ -26,7 +26,7 @@ def seconds(file, constant):
 
 def test_cargo_lambda_deploys_what_the_template_says(function):
     manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
-    deploy = manifest["package"]["metadata"]["lambda"]["deploy"]
+    deploy = manifest["workspace"]["metadata"]["lambda"]["deploy"]
 
     assert deploy["memory"] == function["MemorySize"]
     assert deploy["timeout"] == function["Timeout"]
