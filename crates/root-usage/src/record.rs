@@ -491,7 +491,10 @@ fn pad_numbers(json: &mut Json<'_>) {
         match json {
             Json::Object(fields) => fields.iter_mut().for_each(|(name, value)| pad(value, name)),
             Json::Array(items) => items.iter_mut().for_each(|item| pad(item, name)),
-            Json::Number(text) if names_account(name) && text.parse().is_ok_and(|number: f64| number >= 1e8) => {
+            // The text first: an array can have a million numbers, and almost all are short.
+            Json::Number(text)
+                if text.len() > 5 && text.parse().is_ok_and(|number: f64| number >= 1e8) && names_account(name) =>
+            {
                 pad_account(json);
             }
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
