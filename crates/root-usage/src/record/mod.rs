@@ -3,66 +3,21 @@
 //! In practice almost every field of a record can be missing, null, `{}` or an empty string, so a [`Record`] is the
 //! JSON object as it came plus accessors: each gives `None` where the field says nothing, and none can fail.
 
+mod account;
+mod outcome;
+mod texts;
+
 use jiff::Timestamp;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::detail::{Detail, details};
 use crate::region::{self, Partition};
 use filter_pattern::json::Json;
+pub use outcome::Outcome;
+use texts::{Often, Texts, text};
 
 /// How many names a path may have; `userIdentity.sessionContext.attributes.creationDate` is the longest that is asked for.
 const PATH_MAX: usize = 4;
-
-/// Where a record names an account.
-const ACCOUNT_PATHS: [&[&str]; 3] =
-    [&["recipientAccountId"], &["userIdentity", "accountId"], &["vpcEndpointAccountId"]];
-
-/// What is asked for over and over, of records that are no longer near in memory.
-#[derive(Debug, Clone, Copy)]
-enum Often {
-    EventId,
-    EventName,
-    EventSource,
-    EventType,
-    Region,
-    SourceIp,
-    UserAgent,
-    ErrorCode,
-    IdentityType,
-    Arn,
-    IdentityAccount,
-    AccessKeyId,
-    SessionCreated,
-    Recipient,
-}
-
-impl Often {
-    /// The path of each.
-    const PATHS: [&[&str]; 14] = [
-        &["eventID"],
-        &["eventName"],
-        &["eventSource"],
-        &["eventType"],
-        &["awsRegion"],
-        &["sourceIPAddress"],
-        &["userAgent"],
-        &["errorCode"],
-        &["userIdentity", "type"],
-        &["userIdentity", "arn"],
-        &["userIdentity", "accountId"],
-        &["userIdentity", "accessKeyId"],
-        &["userIdentity", "sessionContext", "attributes", "creationDate"],
-        &["recipientAccountId"],
-    ];
-}
-
-/// The texts of all [`Often`], one after the other.
-#[derive(Debug, Clone, Default)]
-struct Texts {
-    all: Box<str>,
-    ends: [u32; Often::PATHS.len()],
-}
 
 /// One CloudTrail record: what of it has a name of at most four parts, and its [details](Detail). Arrays, which can be
 /// long, are not kept: what the details need of them is read before.
@@ -81,39 +36,11 @@ pub struct Record {
     public_parameters: bool,
 }
 
-impl Texts {
-    fn of(json: &Json<'_>) -> Self {
-        let mut all = String::new();
-        let ends = Often::PATHS.map(|path| {
-            all.push_str(text(json, path).unwrap_or_default());
-            u32::try_from(all.len()).unwrap_or(u32::MAX)
-        });
-        Self { all: all.into(), ends }
-    }
-
-    fn get(&self, which: Often) -> Option<&str> {
-        let index = which as usize;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        // Texts of 4 GB, of which only the first could be had, don't come: a log event has 1 MB.
-        self.all.get(start as usize..self.ends[index] as usize).filter(|text| !text.is_empty())
-    }
-}
-
-/// The text at a path: a string that is not empty, a number or a boolean as it was written.
-fn text<'j>(json: &'j Json<'_>, path: &[&str]) -> Option<&'j str> {
-    match path.iter().try_fold(json, |json, key| json.get(key))? {
-        Json::String(text) | Json::Number(text) => Some(text.trim_ascii()).filter(|text| !text.is_empty()),
-        Json::Bool(true) => Some("true"),
-        Json::Bool(false) => Some("false"),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
-    }
-}
-
 impl Record {
     /// A record from the message it was read from and that message's JSON.
     #[must_use]
     pub fn new(message: &str, mut json: Json<'_>) -> Self {
-        pad_numbers(&mut json);
+        account::pad(&mut json);
         let details = {
             let text = |name: &str| match json.get(name) {
                 Some(Json::String(text)) => text.trim_ascii(),
@@ -122,12 +49,7 @@ impl Record {
             details(text("eventSource").split('.').next().unwrap_or_default(), text("eventName"), &json).into()
         };
         let public_parameters = names_public_parameters(&json);
-        let mut json = json.pruned(PATH_MAX).into_owned();
-        for path in ACCOUNT_PATHS {
-            if let Some(account) = json.get_mut(path) {
-                pad_account(account);
-            }
-        }
+        let json = json.pruned(PATH_MAX).into_owned();
         let hash = Sha256::digest(message.as_bytes()).into();
         let texts = Texts::of(&json);
         let mut record = Self {
@@ -162,7 +84,7 @@ impl Record {
     pub fn memory(&self) -> usize {
         self.json.memory()
             + size_of::<Self>()
-            + self.texts.all.len()
+            + self.texts.len()
             + self.details.iter().map(Detail::memory).sum::<usize>()
     }
 
@@ -453,7 +375,7 @@ impl Record {
         let signin = self.is_sign_in_page() || self.service() == Some("signin");
         match (self.error_code(), self.answer()) {
             (_, answer) if answer != Some(true) && signin && message.is_some_and(blocked) => Outcome::Blocked,
-            (Some(code), _) if is_denial(code) => Outcome::Denied,
+            (Some(code), _) if outcome::is_denial(code) => Outcome::Denied,
             (Some(_), _) | (None, Some(false)) => Outcome::Failed,
             (None, Some(true)) => Outcome::Succeeded,
             (None, None) if message.is_some() => Outcome::Failed,
@@ -461,46 +383,6 @@ impl Record {
             (None, None) => Outcome::Succeeded,
         }
     }
-}
-
-/// Writes an account id as AWS does, with twelve digits: some pipelines make a number of it, which loses the zeros that
-/// it begins with.
-fn pad_account(json: &mut Json<'_>) {
-    let (Json::Number(text) | Json::String(text)) = &*json else { return };
-    let text = text.trim_ascii();
-    // As a spreadsheet writes it, too: `1.11122223333e+11`.
-    let whole = text.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && (0.0..1e12).contains(number));
-    let padded = match whole {
-        Some(number) if text.len() != 12 || text.bytes().any(|byte| !byte.is_ascii_digit()) => {
-            format!("{number:012.0}")
-        }
-        _ => return,
-    };
-    *json = Json::String(padded.into());
-}
-
-/// Does the same wherever a number stands under a name that is an account's: `accountId`, EC2's `userId`, RDS's
-/// `valuesToAdd`. AWS writes account ids as strings, so a number there has been through such a pipeline; one of fewer
-/// than nine digits is something else.
-fn pad_numbers(json: &mut Json<'_>) {
-    fn names_account(name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        name.contains("account") || ["userid", "userids", "ownerid", "targetprincipal", "valuestoadd"].contains(&&*name)
-    }
-    fn pad(json: &mut Json<'_>, name: &str) {
-        match json {
-            Json::Object(fields) => fields.iter_mut().for_each(|(name, value)| pad(value, name)),
-            Json::Array(items) => items.iter_mut().for_each(|item| pad(item, name)),
-            // The text first: an array can have a million numbers, and almost all are short.
-            Json::Number(text)
-                if text.len() > 5 && text.parse().is_ok_and(|number: f64| number >= 1e8) && names_account(name) =>
-            {
-                pad_account(json);
-            }
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-        }
-    }
-    pad(json, "");
 }
 
 /// Whether a call reads Systems Manager parameters of AWS's own, and no other. Nobody else can make a parameter whose name
@@ -530,49 +412,4 @@ fn is_public_parameter(name: &Json<'_>) -> bool {
         _ => name,
     };
     path.starts_with("/aws/service/")
-}
-
-/// How a call ended.
-///
-/// | what the record says | outcome |
-/// | --- | --- |
-/// | a sign-in event whose `errorMessage` names a resource-based or resource control policy | blocked |
-/// | an `errorCode` for want of permission | denied |
-/// | any other `errorCode`; `Failure` under the event's own name; an `errorMessage` alone | failed |
-/// | `Success` under the event's own name | succeeded |
-/// | an API call without `errorCode` and `errorMessage` | succeeded |
-/// | a sign-in event with none of these | not said |
-///
-/// Sources: CloudTrail User Guide, "CloudTrail record contents" (`errorCode` is there if the request returned an error),
-/// "AWS Management Console sign-in events".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// It was done.
-    Succeeded,
-    /// The record does not say.
-    NotSaid,
-    /// It was refused for want of permission.
-    Denied,
-    /// A policy of the account or the organization blocked the sign-in.
-    Blocked,
-    /// It failed for another reason.
-    Failed,
-}
-
-impl Outcome {
-    /// Whether it worked, as far as anybody knows: what the record does not say has to be taken for done.
-    #[must_use]
-    pub fn may_have_worked(self) -> bool {
-        matches!(self, Self::Succeeded | Self::NotSaid)
-    }
-}
-
-/// Whether an error code says that the caller lacked permission.
-///
-/// Services differ: `AccessDenied`, `AccessDeniedException`, `Client.UnauthorizedOperation`, `AuthorizationError`, …
-fn is_denial(code: &str) -> bool {
-    ["AccessDenied", "Unauthorized", "NotAuthorized", "AuthFailure", "AuthorizationError", "Forbidden"]
-        .iter()
-        .any(|part| code.contains(part))
 }
