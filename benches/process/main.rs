@@ -1,14 +1,15 @@
 //! What the function costs as a whole process: the release binary behind a Lambda Runtime API, and others beside it.
 //!
 //! The figures are CPU time, because other work on the machine changes it least, and ratios of processes that were
-//! measured in turns, because machines differ. BENCH_SHORT=1 only shows that it works; `-- mail` and `-- matches` measure
-//! that part alone.
+//! measured in turns, because machines differ. BENCH_SHORT=1 only shows that it works; `-- batches`, `-- mail` and `-- matches`
+//! measure that part alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "no figure has so many digits")]
 
 mod aws;
 mod batch;
-mod chart;
+mod batches;
+mod growth;
 #[path = "../records/hostile.rs"]
 mod hostile;
 mod mail;
@@ -19,7 +20,6 @@ mod runtime_api;
 mod share;
 mod table;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ use root_usage::rule::Rule;
 
 use aws::Aws;
 use batch::{Batch, records};
-use chart::{Line, Panel};
+use batches::Binaries;
 use runtime_api::Function;
 use share::WHOLE_CPU;
 use table::Table;
@@ -51,6 +51,10 @@ type Vars<'v> = [(&'v str, &'v str)];
 struct Times(Vec<Vec<f64>>);
 
 impl Times {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
     fn seconds(&self, function: usize) -> f64 {
         median(self.0[function].clone())
     }
@@ -90,7 +94,14 @@ fn main() {
     // An earlier version to measure beside this one.
     let before = std::env::var_os("BENCH_BEFORE").map(PathBuf::from);
     let baseline = |name: &str| release.join("examples").join(name);
-    let (noop, floor, plain) = (baseline("noop"), baseline("floor"), baseline("straightforward"));
+    let (noop, floor, straightforward) = (baseline("noop"), baseline("floor"), baseline("straightforward"));
+    let binaries = Binaries {
+        noop: &noop,
+        floor: &floor,
+        straightforward: &straightforward,
+        function: &binary,
+        before: before.as_deref(),
+    };
     let python = python();
 
     let aws = Aws::start();
@@ -99,52 +110,32 @@ fn main() {
 
     let mut table = Table::default();
     let only = |part: &str| std::env::args().any(|argument| argument == part);
+    let batches = || batches::measure(&binaries, &with, rounds);
+    let waits = || {
+        let candidates = mail::candidates(&aws, &noop, &binary, before.as_deref(), python.as_deref());
+        mail::measure(&candidates, &aws, if short { 3 } else { 11 })
+    };
+    let matches = || matches::measure(&binary, before.as_deref(), &with("root-usage"), short);
+    if only("batches") {
+        batches().judge(&mut table);
+        return table.print();
+    }
     if only("matches") {
-        let matches = matches::measure(&binary, before.as_deref(), &with("root-usage"), short);
+        let matches = matches();
         matches.judge(&mut table);
         table.print();
-        matches.print();
-        return;
+        return matches.print();
     }
     if only("mail") {
-        let candidates = mail::candidates(&aws, &noop, &binary, before.as_deref(), python.as_deref());
-        let waits = mail::measure(&candidates, &aws, if short { 3 } else { 11 });
+        let waits = waits();
         waits.judge(&mut table);
         table.print();
-        waits.print(aws.root_count);
-        return;
+        return waits.print(aws.root_count);
     }
     let batch = Batch::new(&records(SEED, 4_000, 0));
     print_data(&batch);
-
-    let mut functions = [
-        Function::start(&[&noop], &[]),
-        Function::start(&[&floor], &[]),
-        Function::start(&[&binary], &with("root-usage")),
-        Function::start(&[&binary], &with(ALL_RULES)),
-        Function::start(&[&plain], &[]),
-    ];
-    let [f_noop, f_floor, f_root, f_all, f_plain] = &mut functions;
-
-    let times = in_turns(&mut [f_floor, f_root, f_all], &batch, rounds, 3);
-    let few = in_turns(&mut [f_floor, f_plain], &batch, rounds.div_ceil(5), 2);
-    table.ratio("4,000 records, none matches, rule `root-usage`", 1.25, "floor", &times, 0, 1);
-    table.ratio("the same, all shipped rules", 1.5, "floor", &times, 0, 2);
-    let cost = (times.seconds(1), 4_000.0);
-
-    let matching = Batch::new(&records(SEED, 1_000, 10));
-    // The first time it is mailed; then all ten are found, and known: neither rendered nor published.
-    f_root.invoke(&matching.event.clone().into());
-    let times = in_turns(&mut [f_floor, f_root], &matching, rounds, 5);
-    table.ratio("1,000 records, 10 match, without rendering and publishing", 1.5, "floor", &times, 0, 1);
-
-    let single = Batch::new(&records(SEED, 1, 0));
-    let mut f_plain_log = Function::start(&[&binary], &[&with("root-usage")[..], &[("METRICS", "off")]].concat());
-    let silent = [("METRICS", "off"), ("AWS_LAMBDA_LOG_LEVEL", "ERROR")];
-    let mut f_silent = Function::start(&[&binary], &[&with("root-usage")[..], &silent].concat());
-    let single_times = in_turns(&mut [f_noop, f_root, &mut f_plain_log, &mut f_silent, f_floor], &single, rounds, 60);
-    table.ratio("1 record, warm, no match", 1.25, "no-op", &single_times, 0, 1);
-    let single_cost = single_times.seconds(1);
+    let batches = batches();
+    batches.judge(&mut table);
 
     let Starts { ratio, time, cpu, memory } = starting(&binary, &noop, &with("root-usage"), starts);
     table.add(
@@ -160,11 +151,9 @@ fn main() {
         format!("+{more:.1} MB ({:.1} MB to {:.1} MB)", memory[0] / MB, memory[1] / MB),
         Some(more <= 3.0),
     );
-    let candidates = mail::candidates(&aws, &noop, &binary, before.as_deref(), python.as_deref());
-    let waits = mail::measure(&candidates, &aws, if short { 3 } else { 11 });
+    let waits = waits();
     waits.judge(&mut table);
-
-    let matches = matches::measure(&binary, before.as_deref(), &with("root-usage"), short);
+    let matches = matches();
     matches.judge(&mut table);
 
     let mut fresh = Function::start(&[&binary], &with("root-usage"));
@@ -179,49 +168,11 @@ fn main() {
 
     waits.print(aws.root_count);
     matches.print();
-    println!("What one record costs:\n\n| invocation | CPU | to the no-op |\n| --- | --- | --- |");
-    for (what, function) in [
-        ("no-op", 0),
-        ("floor: base64 and inflate", 4),
-        ("root-usage-alert without any line of log", 3),
-        ("with the line of log", 2),
-        ("with metrics in it, the default", 1),
-    ] {
-        let (cpu, ratio) = (single_times.seconds(function) * 1e3, single_times.ratio(function, 0));
-        println!("| {what} | {cpu:.4} ms | {ratio:.2} × |");
-    }
-    println!("\nAgainst straightforward handlers, the batch of 4,000:\n");
-    println!("| handler | CPU | to the floor |\n| --- | --- | --- |");
-    let floor_ms = few.seconds(0) * 1e3;
-    println!("| floor | {floor_ms:.1} ms | 1 |");
-    println!(
-        "| Rust, `LogsEvent` and a JSON value a message | {:.1} ms | {:.1} × |",
-        few.seconds(1) * 1e3,
-        few.ratio(1, 0)
-    );
-    let mut f_python = python.map(|python| {
-        Function::start(
-            &[&python, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/baseline/straightforward.py"))],
-            &[],
-        )
-    });
-    if let Some(f_python) = &mut f_python {
-        let times = in_turns(&mut [f_floor, f_python], &batch, rounds.div_ceil(5), 2);
-        println!("| Python, the same | {:.1} ms | {:.1} × |", times.seconds(1) * 1e3, times.ratio(1, 0));
-    } else {
-        println!("| Python | there is none here | |");
-    }
-    println!();
-    print_cost(cost.0 / cost.1, single_cost);
-
-    let growth = growth(&mut functions, &binary, &with, if short { 1 } else { 9 }, short);
-    if short {
-        println!("BENCH_SHORT: the plot is not written.");
-        return;
-    }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.svg");
-    fs::write(&file, chart::svg(&growth)).unwrap();
-    println!("Drawn: docs/performance.svg");
+    batches.print();
+    batches::print_straightforward(&binaries, python.as_deref(), rounds.div_ceil(5));
+    let (record, invocation) = batches.cost();
+    print_cost(record, invocation);
+    growth::print(&binaries, &with, short);
 }
 
 /// Where the Python is, if there is one.
@@ -319,63 +270,4 @@ fn print_cost(large: f64, single: f64) {
         println!("| {rate} | {batch} | {:.2} million | {:.0} ms | ${dollars:.2} |", invocations / 1e6, billed * 1e3);
     }
     println!();
-}
-
-/// How cost grows: with the batch, with the rules, with the matches.
-fn growth<'v>(
-    functions: &mut [Function; 5],
-    binary: &Path,
-    with: &impl Fn(&'static str) -> Vec<(&'v str, &'v str)>,
-    rounds: usize,
-    short: bool,
-) -> [Panel; 3] {
-    let [_, floor, root, _, plain] = functions;
-    let sizes: &[usize] = if short { &[1, 100] } else { &[1, 250, 500, 1_000, 2_000, 3_000, 4_000] };
-    let mut lines = ["floor", "root-usage-alert", "straightforward Rust"].map(Line::new);
-    for size in sizes {
-        let batch = Batch::new(&records(SEED, *size, 0));
-        let times = in_turns(&mut [floor, root, plain], &batch, rounds, 3);
-        lines.iter_mut().enumerate().for_each(|(index, line)| line.add(*size, times.seconds(index) * 1e3));
-    }
-    let by_size = Panel { title: "records in the batch, none matches", lines: lines.into() };
-
-    let batch = Batch::new(&records(SEED, if short { 100 } else { 4_000 }, 0));
-    let ids: Vec<String> = Rule::shipped().into_iter().map(|rule| rule.id).collect();
-    let mut lines = ["floor", "root-usage-alert"].map(Line::new);
-    for count in [1, 2, 3, 5, 8, 12, 16, ids.len()] {
-        let mut vars = with("root-usage");
-        let rules = ids[..count].join(",");
-        vars.push(("RULES", &rules));
-        let mut function = Function::start(&[binary], &vars);
-        let times = in_turns(&mut [floor, &mut function], &batch, rounds, 3);
-        lines.iter_mut().enumerate().for_each(|(index, line)| line.add(count, times.seconds(index) * 1e3));
-    }
-    let by_rules = Panel { title: "rules, 4,000 records, none matches", lines: lines.into() };
-
-    let mut lines = ["floor", "root-usage-alert"].map(Line::new);
-    for count in [0, 10, 50, 100, 200] {
-        let batch = Batch::new(&records(SEED, 1_000, count));
-        root.invoke(&batch.event.clone().into());
-        let times = in_turns(&mut [floor, root], &batch, rounds, 3);
-        lines.iter_mut().enumerate().for_each(|(index, line)| line.add(count, times.seconds(index) * 1e3));
-    }
-    let by_matches = Panel { title: "matches in 1,000 records, mail not counted", lines: lines.into() };
-
-    let panels = [by_size, by_rules, by_matches];
-    for panel in &panels {
-        let mut text = format!("CPU in ms by {}\n\n| ", panel.title);
-        for line in &panel.lines {
-            let _ = write!(text, " | {}", line.name);
-        }
-        let _ = writeln!(text, " |\n| ---{}|", " | ---".repeat(panel.lines.len()));
-        for (index, (x, _)) in panel.lines[0].points.iter().enumerate() {
-            let _ = write!(text, "| {x}");
-            for line in &panel.lines {
-                let _ = write!(text, " | {:.2}", line.points[index].1);
-            }
-            text.push_str(" |\n");
-        }
-        println!("{text}");
-    }
-    panels
 }

@@ -17,11 +17,14 @@ impl Table {
         self.0.push(Row { work: work.to_owned(), goal: goal.to_owned(), result, met });
     }
 
-    pub fn ratio(&mut self, work: &str, most: f64, of: &str, times: &Times, to: usize, function: usize) {
-        let ratio = times.ratio(function, to);
-        let (one, other) = (times.seconds(function) * 1e3, times.seconds(to) * 1e3);
-        let result = format!("{ratio:.2} × ({one:.3} ms to {other:.3} ms)");
-        self.add(work, &format!("at most {most} × {of}"), result, Some(ratio <= most));
+    /// Of the second function to the first, and of the version before, if that was measured third.
+    pub fn ratio(&mut self, work: &str, most: f64, of: &str, times: &Times, before: bool) {
+        let told = |function: usize| {
+            let (one, other) = (times.seconds(function) * 1e3, times.seconds(0) * 1e3);
+            format!("{:.2} × ({one:.3} ms to {other:.3} ms)", times.ratio(function, 0))
+        };
+        let earlier = if before { format!("; before {}", told(2)) } else { String::new() };
+        self.add(work, &format!("at most {most} × {of}"), told(1) + &earlier, Some(times.ratio(1, 0) <= most));
     }
 
     pub fn print(&self) {
