@@ -42,6 +42,9 @@ pub struct Fields<'a>(
     Box<[(Cow<'a, str>, Json<'a>)]>,
 );
 
+/// The most fields that are looked at one after the other.
+const FEW: usize = 32;
+
 /// Why a text could not be read as JSON.
 #[derive(Debug, Error)]
 pub enum JsonError {
@@ -78,7 +81,13 @@ impl<'a> Fields<'a> {
     /// The value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        self.0.binary_search_by(|field| (*field.0).cmp(key)).ok().map(|index| &self.0[index].1)
+        // Among few, hardly any but the one that is meant is as long, and no other is looked at.
+        let index = if self.0.len() <= FEW {
+            self.0.iter().position(|field| *field.0 == *key)
+        } else {
+            self.0.binary_search_by(|field| (*field.0).cmp(key)).ok()
+        };
+        index.map(|index| &self.0[index].1)
     }
 
     /// The fields, sorted by key.

@@ -33,6 +33,9 @@ pub struct Record {
     read_only: Option<bool>,
     root: bool,
     from_console: bool,
+    assumed_root: bool,
+    foreign_endpoint: bool,
+    addendum: bool,
     public_parameters: bool,
 }
 
@@ -63,6 +66,9 @@ impl Record {
             read_only: None,
             root: false,
             from_console: false,
+            assumed_root: false,
+            foreign_endpoint: false,
+            addendum: false,
             public_parameters,
         };
         record.time = record.text(&["eventTime"]).and_then(|time| time.parse().ok());
@@ -76,6 +82,10 @@ impl Record {
             .flag(&["userIdentity", "sessionContext", "sessionCredentialFromConsole"])
             .or_else(|| record.flag(&["sessionCredentialFromConsole"]))
             == Some(true);
+        record.assumed_root = record.flag(&["userIdentity", "sessionContext", "assumedRoot"]) == Some(true);
+        record.foreign_endpoint = record.text(&["vpcEndpointId"]).is_some()
+            && (record.account().is_none() || record.text(&["vpcEndpointAccountId"]) != record.account());
+        record.addendum = record.value(&["addendum"]).is_some_and(|addendum| *addendum != Json::Null);
         record
     }
 
@@ -186,8 +196,7 @@ impl Record {
     /// Source: CloudTrail User Guide, "CloudTrail record contents", `vpcEndpointId` and `vpcEndpointAccountId`.
     #[must_use]
     pub fn by_foreign_endpoint(&self) -> bool {
-        self.text(&["vpcEndpointId"]).is_some()
-            && (self.account().is_none() || self.text(&["vpcEndpointAccountId"]) != self.account())
+        self.foreign_endpoint
     }
 
     /// `userAgent`
@@ -287,7 +296,7 @@ impl Record {
     /// Whether the session is a central root session (`sts:AssumeRoot`), where the record says so.
     #[must_use]
     pub fn assumed_root(&self) -> bool {
-        self.flag(&["userIdentity", "sessionContext", "assumedRoot"]) == Some(true)
+        self.assumed_root
     }
 
     /// Whether this is a sign-in to the console.
@@ -346,8 +355,7 @@ impl Record {
     /// Why CloudTrail sent this record late or again (`addendum.reason`).
     #[must_use]
     pub fn addendum(&self) -> Option<&str> {
-        self.value(&["addendum"]).filter(|json| **json != Json::Null)?;
-        Some(self.text(&["addendum", "reason"]).unwrap_or("addendum"))
+        self.addendum.then(|| self.text(&["addendum", "reason"]).unwrap_or("addendum"))
     }
 
     /// How the call ended.

@@ -2,59 +2,52 @@
 
 use filter_pattern::json::Json;
 
-/// What is asked for over and over, of records that are no longer near in memory.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Often {
-    EventId,
-    EventName,
-    EventSource,
-    EventType,
-    Region,
-    SourceIp,
-    UserAgent,
-    ErrorCode,
-    IdentityType,
-    Arn,
-    IdentityAccount,
-    AccessKeyId,
-    SessionCreated,
-    Recipient,
+/// Names each text, and says where it stands.
+macro_rules! texts {
+    ($($name:ident: [$($key:literal),+],)+) => {
+        /// What is asked for over and over, of records that are no longer near in memory.
+        #[derive(Debug, Clone, Copy)]
+        pub(super) enum Often {
+            $($name),+
+        }
+
+        /// The path of each.
+        const PATHS: &[&[&str]] = &[$(&[$($key),+]),+];
+    };
 }
 
-impl Often {
-    /// The path of each.
-    const PATHS: [&[&str]; 14] = [
-        &["eventID"],
-        &["eventName"],
-        &["eventSource"],
-        &["eventType"],
-        &["awsRegion"],
-        &["sourceIPAddress"],
-        &["userAgent"],
-        &["errorCode"],
-        &["userIdentity", "type"],
-        &["userIdentity", "arn"],
-        &["userIdentity", "accountId"],
-        &["userIdentity", "accessKeyId"],
-        &["userIdentity", "sessionContext", "attributes", "creationDate"],
-        &["recipientAccountId"],
-    ];
+texts! {
+    EventId: ["eventID"],
+    EventName: ["eventName"],
+    EventSource: ["eventSource"],
+    EventType: ["eventType"],
+    Region: ["awsRegion"],
+    SourceIp: ["sourceIPAddress"],
+    UserAgent: ["userAgent"],
+    ErrorCode: ["errorCode"],
+    IdentityType: ["userIdentity", "type"],
+    Arn: ["userIdentity", "arn"],
+    IdentityAccount: ["userIdentity", "accountId"],
+    AccessKeyId: ["userIdentity", "accessKeyId"],
+    SessionCreated: ["userIdentity", "sessionContext", "attributes", "creationDate"],
+    Recipient: ["recipientAccountId"],
 }
 
 /// The texts of all [`Often`], one after the other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Texts {
     all: Box<str>,
-    ends: [u32; Often::PATHS.len()],
+    ends: [u32; PATHS.len()],
 }
 
 impl Texts {
     pub(super) fn of(json: &Json<'_>) -> Self {
         let mut all = String::new();
-        let ends = Often::PATHS.map(|path| {
+        let mut ends = [0; PATHS.len()];
+        for (end, path) in ends.iter_mut().zip(PATHS) {
             all.push_str(text(json, path).unwrap_or_default());
-            u32::try_from(all.len()).unwrap_or(u32::MAX)
-        });
+            *end = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        }
         Self { all: all.into(), ends }
     }
 

@@ -94,8 +94,7 @@ pub fn is_own_credential(record: &Record) -> bool {
         return false;
     }
     let name = record.event_name().unwrap_or_default();
-    let user = record.text(&["requestParameters", "userName"]);
-    let own = user.is_none_or(|user| user == ROOT_USER);
+    let own = || record.text(&["requestParameters", "userName"]).is_none_or(|user| user == ROOT_USER);
     let action = ["Create", "Update", "Delete", "Upload", "Reset", "Enable", "Deactivate", "Resync", "Change"]
         .iter()
         .find_map(|verb| name.strip_prefix(verb));
@@ -107,7 +106,7 @@ pub fn is_own_credential(record: &Record) -> bool {
     match action {
         // These never name a user.
         Some("VirtualMFADevice") => roots_device() || device("virtualMFADeviceName", "root-account-"),
-        Some("MFADevice") => own || roots_device(),
+        Some("MFADevice") => own() || roots_device(),
         Some(
             "AccessKey"
             | "LoginProfile"
@@ -116,7 +115,7 @@ pub fn is_own_credential(record: &Record) -> bool {
             | "SSHPublicKey"
             | "ServiceSpecificCredential"
             | "CloudFrontPublicKey",
-        ) => own,
+        ) => own(),
         _ => false,
     }
 }
