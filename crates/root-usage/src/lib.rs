@@ -19,13 +19,14 @@ pub mod alert;
 pub mod batch;
 pub mod config;
 pub mod detail;
+pub mod detect;
+
 pub mod email;
 pub mod error;
 pub mod fault;
 pub mod handler;
 pub mod history;
 pub mod notify;
-mod prefilter;
 pub mod record;
 pub mod region;
 pub mod report;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::batch::LogEvent;
-use crate::prefilter::{Fields, Prefilter, hides_text};
+use crate::detect::prefilter::{Fields, Prefilter, hides_text};
 use crate::severity::Severity;
 use filter_pattern::json::Json;
 use filter_pattern::{Lint, Literal, Pattern, PatternError};
@@ -194,6 +194,13 @@ impl RuleSet {
     pub fn may_match(&self, event: &LogEvent<'_>) -> bool {
         let may_hold = |prefilter: &Prefilter| prefilter.may_hold(event.raw());
         self.prefilter.as_ref().is_none_or(may_hold) || (event.is_escaped() && hides_text(event.raw()))
+    }
+
+    /// Whether a rule could match this record, given as JSON; `escaped` if `\u` may be in it. It may say yes too often,
+    /// never no too often.
+    #[must_use]
+    pub fn may_match_record(&self, text: &[u8], escaped: bool) -> bool {
+        self.prefilter.as_ref().is_none_or(|prefilter| prefilter.holds(text)) || (escaped && hides_text(text))
     }
 
     /// The rules that a text could match which is no JSON object: it may be a record that was cut off or damaged. Each

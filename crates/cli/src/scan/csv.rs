@@ -5,11 +5,11 @@ use std::io::{self, Read};
 
 use ::csv::{ByteRecord, ErrorKind, Position, ReaderBuilder};
 use memchr::memmem;
+use root_usage::rule::RuleSet;
 
 use super::foreign::BYTE_ORDER_MARK;
 use super::object::is_field;
 use super::read::{RECORD_MAX, Records, reason};
-use super::search::Search;
 use super::unwrap::Unwrap;
 
 /// The most bytes of the line with the columns' names.
@@ -83,7 +83,7 @@ impl Table {
     }
 
     /// Reads a table's rows. So many bytes of it were `read` before.
-    pub fn read(&self, mut source: impl Read, read: usize, search: &Search, records: &mut impl Records) {
+    pub fn read(&self, mut source: impl Read, read: usize, rules: &RuleSet, records: &mut impl Records) {
         let mut skipped = [0; BYTE_ORDER_MARK.len()];
         if let Err(error) = source.read_exact(&mut skipped[..self.skipped]) {
             return records.fault(None, &error.to_string());
@@ -102,7 +102,7 @@ impl Table {
                 Ok(true) => {
                     let at = row.position().map_or(0, Position::byte) + self.skipped as u64;
                     let cells: Vec<Cow<'_, str>> = row.iter().map(String::from_utf8_lossy).collect();
-                    if let Err(reason) = Unwrap::new(search, records, at).row(&cells, &self.columns) {
+                    if let Err(reason) = Unwrap::new(rules, records, at).row(&cells, &self.columns) {
                         records.fault(Some(at), &reason);
                     }
                 }

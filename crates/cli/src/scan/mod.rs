@@ -1,17 +1,12 @@
 //! `root-usage scan`: what the rules match in CloudTrail's files, and in what others make of them.
 
-mod bits;
 mod csv;
 mod encoded;
 mod foreign;
 mod found;
-mod gap;
 mod object;
-mod piece;
 mod read;
 mod row;
-mod search;
-mod split;
 mod summary;
 mod table;
 mod unwrap;

@@ -4,17 +4,33 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use memchr::memmem::Finder;
+use root_usage::detect::split::{Fault, Piece, Splitter};
+use root_usage::rule::RuleSet;
 use serde::de::IgnoredAny;
 
 use super::csv::Table;
 use super::foreign;
 use super::object::begins_as_record;
-use super::piece::{Fault, Piece};
-use super::search::Search;
-use super::split::Splitter;
 use super::unwrap::Unwrap;
 
-/// How much is read and searched at a time: little enough to stay in the processor's cache.
+/// The arrays of an object whose elements are given one by one, so that memory does not grow with them.
+///
+/// CloudTrail's files and Lambda's events, Firehose, `lookup-events`, `filter-log-events` and `get-log-events`, batches
+/// of CloudWatch Logs, Logs Insights, live tail, `receive-message`, `put-events`, CloudTrail Lake.
+pub const ARRAYS: [&str; 10] = [
+    "Records",
+    "records",
+    "Events",
+    "events",
+    "logEvents",
+    "results",
+    "sessionResults",
+    "Messages",
+    "Entries",
+    "QueryResultRows",
+];
+
+/// How much is read at a time: little enough to stay in the processor's cache.
 const PORTION: usize = 256 << 10;
 
 /// The most bytes of one record, or of one object that is read as a whole, that are kept in memory: 16 MiB.
@@ -79,7 +95,7 @@ impl Records for Counted<'_> {
 
 /// Reads streams, one after the other.
 pub struct Reader<'s> {
-    search: &'s Search,
+    rules: &'s RuleSet,
     time: Finder<'static>,
     portion: usize,
     buffer: Vec<u8>,
@@ -92,14 +108,12 @@ struct Kept {
     from: u64,
     /// Up to where it is filled.
     filled: usize,
-    /// Whether a text that a rule needs is in it, as it is.
-    hot: bool,
 }
 
 impl<'s> Reader<'s> {
-    /// A reader that tells apart what this search finds.
-    pub fn new(search: &'s Search) -> Self {
-        Self { search, time: Finder::new("\"eventTime\":\""), portion: PORTION, buffer: Vec::new() }
+    /// A reader that looks for what these rules match.
+    pub fn new(rules: &'s RuleSet) -> Self {
+        Self { rules, time: Finder::new("\"eventTime\":\""), portion: PORTION, buffer: Vec::new() }
     }
 
     /// Reads a stream, compressed with gzip or not, to its end or until it can't be read any further.
@@ -119,7 +133,7 @@ impl<'s> Reader<'s> {
     }
 
     fn stream(&mut self, mut source: impl Read, records: &mut impl Records) {
-        let mut splitter = Splitter::default();
+        let mut splitter = Splitter::new(&ARRAYS);
         let mut kept = Kept::default();
         let mut first = true;
         loop {
@@ -133,7 +147,7 @@ impl<'s> Reader<'s> {
                     return records.skipped("permission check of an export");
                 }
                 if let Some(table) = Table::of(start) {
-                    return table.read(Cursor::new(start).chain(source), kept.filled, self.search, records);
+                    return table.read(Cursor::new(start).chain(source), kept.filled, self.rules, records);
                 }
                 if start.starts_with(foreign::BYTE_ORDER_MARK) {
                     self.buffer[..foreign::BYTE_ORDER_MARK.len()].fill(b' ');
@@ -164,7 +178,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads a portion into the buffer, and searches it. False if there is no more to come.
+    /// Reads a portion into the buffer. False if there is no more to come.
     fn fill(&mut self, source: &mut impl Read, kept: &mut Kept, records: &mut impl Records) -> bool {
         if self.buffer.len() < kept.filled + self.portion {
             self.buffer.resize(kept.filled + self.portion, 0);
@@ -192,8 +206,6 @@ impl<'s> Reader<'s> {
         };
         time(self.time.find(new));
         time(memchr::memmem::rfind(new, self.time.needle()));
-        kept.hot =
-            kept.hot || self.search.finds_written(&self.buffer[from.saturating_sub(self.search.overlap)..kept.filled]);
         more
     }
 
@@ -202,7 +214,7 @@ impl<'s> Reader<'s> {
         let mut passed = 0;
         let result = splitter.scan(&self.buffer[..kept.filled], end, &mut |piece| {
             if let Piece::Value { text, bare, escapes, .. } = piece
-                && self.passes(text, bare, kept.hot, escapes)
+                && self.passes(text, bare, escapes)
             {
                 passed += 1;
                 return true;
@@ -225,17 +237,16 @@ impl<'s> Reader<'s> {
     }
 
     /// Whether this is a record that no rule can match, known without parsing it.
-    fn passes(&self, text: &[u8], bare: bool, hot: bool, escapes: bool) -> bool {
+    fn passes(&self, text: &[u8], bare: bool, escapes: bool) -> bool {
         begins_as_record(text)
             && !(bare && memchr::memchr(b'\n', text).is_some())
-            && !(hot && self.search.finds_written(text))
-            && !(escapes && self.search.finds_escaped(text))
+            && !self.rules.may_match_record(text, escapes)
     }
 
     /// Reads what stands where a record should. At which byte it is, and why it was not understood.
     fn piece(&self, piece: &Piece<'_>, from: u64, records: &mut impl Records) -> (u64, Result<(), String>) {
         let text = |text| String::from_utf8_lossy(text);
-        let unwrap = |at: usize, records| Unwrap::new(self.search, records, from + at as u64);
+        let unwrap = |at: usize, records| Unwrap::new(self.rules, records, from + at as u64);
         let (at, read) = match *piece {
             Piece::Value { text: value, at, .. } | Piece::Text { text: value, at, .. } => {
                 (at, unwrap(at, records).value(&text(value)))
@@ -254,7 +265,6 @@ impl<'s> Reader<'s> {
         self.buffer.copy_within(done..kept.filled, 0);
         kept.filled -= done;
         kept.from += done as u64;
-        kept.hot = kept.hot && self.search.finds_written(&self.buffer[..kept.filled]);
     }
 
     /// Reads line by line what is no stream of records as a whole: one broken line must not cost the others.
@@ -294,9 +304,9 @@ impl<'s> Reader<'s> {
     fn line(&self, line: &[u8], at: u64, records: &mut impl Records) {
         let mut passed = 0;
         let mut why = None;
-        let _ = Splitter::lenient().scan(line, true, &mut |piece| {
+        let _ = Splitter::new(&ARRAYS).lenient().scan(line, true, &mut |piece| {
             match piece {
-                Piece::Value { text, escapes, .. } if self.passes(text, false, true, escapes) => passed += 1,
+                Piece::Value { text, escapes, .. } if self.passes(text, false, escapes) => passed += 1,
                 Piece::Fault { .. } => drop(why.get_or_insert_with(|| "a line is not a JSON object".to_owned())),
                 _ => {
                     if let (_, Err(reason)) = self.piece(&piece, at, records) {

@@ -6,16 +6,14 @@
 use std::borrow::Cow;
 
 use memchr::memmem;
+use root_usage::detect::split::{Piece, Splitter, is_label};
+use root_usage::rule::RuleSet;
 use serde_json::value::RawValue;
 
 use super::encoded::decoded;
-use super::gap::is_label;
 use super::object::{Kind, Object, is_field, string};
-use super::piece::Piece;
-use super::read::{Counted, Records};
+use super::read::{ARRAYS, Counted, Records};
 use super::row::{athena_rows, is_json, row};
-use super::search::Search;
-use super::split::Splitter;
 
 /// The keys under which wrappers hold records: as objects, arrays, or as text.
 ///
@@ -75,7 +73,7 @@ const IN_PIECES: &str = "a row has the record in pieces, a column for each field
 
 /// Reads what stands where a record should, somewhere in a file.
 pub struct Unwrap<'a> {
-    search: &'a Search,
+    rules: &'a RuleSet,
     records: &'a mut dyn Records,
     /// Where in the file it stands.
     at: u64,
@@ -90,8 +88,8 @@ type Understood = Result<(), String>;
 
 impl<'a> Unwrap<'a> {
     /// For what stands `at` this byte.
-    pub fn new(search: &'a Search, records: &'a mut dyn Records, at: u64) -> Self {
-        Self { search, records, at, path: Vec::new(), read: 0 }
+    pub fn new(rules: &'a RuleSet, records: &'a mut dyn Records, at: u64) -> Self {
+        Self { rules, records, at, path: Vec::new(), read: 0 }
     }
 
     /// Reads a JSON value.
@@ -163,12 +161,12 @@ impl<'a> Unwrap<'a> {
         }
         self.records.count(1);
         self.read += 1;
-        if self.search.finds(text.as_bytes()) { self.records.record(text).map(drop) } else { Ok(()) }
+        if self.rules.may_match_record(text.as_bytes(), true) { self.records.record(text).map(drop) } else { Ok(()) }
     }
 
     /// Whether a rule matches an object that is not known for a record.
     fn matches(&mut self, text: &str) -> bool {
-        let matches = self.search.finds(text.as_bytes()) && self.records.record(text) == Ok(true);
+        let matches = self.rules.may_match_record(text.as_bytes(), true) && self.records.record(text) == Ok(true);
         if matches {
             self.records.count(1);
             self.read += 1;
@@ -272,7 +270,7 @@ impl<'a> Unwrap<'a> {
     fn document(&mut self, text: &str) -> Understood {
         let mut values = 0;
         let mut faults = Vec::new();
-        let _ = Splitter::lenient().scan(text.as_bytes(), true, &mut |piece| {
+        let _ = Splitter::new(&ARRAYS).lenient().scan(text.as_bytes(), true, &mut |piece| {
             let read = match piece {
                 Piece::Value { text, .. } | Piece::Text { text, .. } => self.value(&String::from_utf8_lossy(text)),
                 Piece::Around { text, .. } => self.around(&String::from_utf8_lossy(text)),
@@ -296,11 +294,11 @@ impl<'a> Unwrap<'a> {
 
     /// Reads a raw Lambda event, as the function does, and then what the function would not look into.
     fn batch(&mut self, event: &str) -> Understood {
-        let (search, at) = (self.search, self.at);
+        let (rules, at) = (self.rules, self.at);
         self.read += 1;
         self.records.batch(event, &mut |records, message| {
             let mut counted = Counted::new(records);
-            let mut inside = Unwrap::new(search, &mut counted, at);
+            let mut inside = Unwrap::new(rules, &mut counted, at);
             if let Err(reason) = inside.text(message) {
                 inside.fault(&format!("a log event: {reason}"));
             }

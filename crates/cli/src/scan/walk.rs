@@ -12,7 +12,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::found::{File, Question};
 use super::read::{Reader, Records};
-use super::search::Search;
 
 /// The exit code after Ctrl-C, as shells have it: 128 and the signal's number.
 const INTERRUPTED: i32 = 130;
@@ -27,7 +26,6 @@ pub fn read_all(paths: &[PathBuf], threads: usize, question: &Question, each: &(
     }
     // Nothing in a directory is left out. A link that leads round in a circle is an error.
     walk.standard_filters(false).follow_links(true);
-    let search = &Search::new(&question.rules);
     let bar = &progress_bar();
     end_at_interrupt(bar.clone());
     let done = &AtomicBool::new(false);
@@ -37,7 +35,7 @@ pub fn read_all(paths: &[PathBuf], threads: usize, question: &Question, each: &(
             scope.spawn(move || count(&walk, bar, done));
         }
         walk.threads(threads).build_parallel().run(|| {
-            let mut reader = Reader::new(search);
+            let mut reader = Reader::new(&question.rules);
             Box::new(move |entry| {
                 if let Some(file) = entry
                     .map_or_else(|error| Some(unread(question, &error)), |entry| read(&mut reader, question, &entry))

@@ -29,7 +29,7 @@ use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::report::{Closing, Report};
 use memory::{Key, Limited, Memory};
 use reading::Found;
-pub use reading::{Reading, evaluate, key, read};
+pub use reading::key;
 use request::Request;
 
 /// What publishing may need of an invocation's time, and what is left of it afterwards.

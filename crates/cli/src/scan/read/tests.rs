@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use root_usage::rule::{Rule, RuleSet};
+use root_usage::rule::Rule;
 use serde_json::{Value, json};
 
 use super::*;
@@ -101,8 +101,8 @@ proptest! {
         layout in 0_usize..15,
         portion in 1_usize..500,
     ) {
-        let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
-        let mut reader = Reader { portion, ..Reader::new(&search) };
+        let rules = RuleSet::new(Rule::named("root-usage").unwrap());
+        let mut reader = Reader { portion, ..Reader::new(&rules) };
         let text = laid_out(&records, layout);
         let mut seen = Seen::default();
         reader.read(text.as_bytes(), &mut seen);
@@ -117,9 +117,9 @@ proptest! {
 
     #[test]
     fn whatever_the_bytes_reading_ends(bytes in prop::collection::vec(any::<u8>(), 0..600), portion in 1_usize..500) {
-        let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
+        let rules = RuleSet::new(Rule::named("root-usage").unwrap());
         let mut seen = Seen::default();
-        Reader { portion, ..Reader::new(&search) }.read(&bytes[..], &mut seen);
+        Reader { portion, ..Reader::new(&rules) }.read(&bytes[..], &mut seen);
         // Its first bytes may say that it is compressed, or refuse it.
         let start = &bytes[..portion.min(bytes.len())];
         let refused = foreign::refused(start, start.len() == bytes.len()).is_some();
@@ -135,9 +135,9 @@ proptest! {
     ) {
         let mut pieces = records.clone();
         pieces.insert(at.min(records.len()), broken);
-        let search = Search::new(&RuleSet::new(Rule::named("root-usage").unwrap()));
+        let rules = RuleSet::new(Rule::named("root-usage").unwrap());
         let mut seen = Seen::default();
-        Reader::new(&search).read(laid_out(&pieces, layout).as_bytes(), &mut seen);
+        Reader::new(&rules).read(laid_out(&pieces, layout).as_bytes(), &mut seen);
         let all = records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap());
         let expected = all.filter(is_root).count();
         seen.records.retain(is_root);

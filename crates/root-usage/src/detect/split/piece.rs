@@ -5,19 +5,38 @@
 pub enum Piece<'a> {
     /// A whole object or array that stands where a record should.
     Value {
+        /// All of it.
         text: &'a [u8],
+        /// Its place, in bytes.
         at: usize,
         /// It stands in nothing.
         bare: bool,
-        /// A backslash may be in it.
+        /// A `\u` may be in it.
         escapes: bool,
     },
-    /// A JSON string, with its quotation marks, that stands where a record should.
-    Text { text: &'a [u8], at: usize, bare: bool },
+    /// A JSON string that stands where a record should.
+    Text {
+        /// All of it, with its quotation marks.
+        text: &'a [u8],
+        /// Its place, in bytes.
+        at: usize,
+        /// It stands in nothing.
+        bare: bool,
+    },
     /// The object that the elements before it stand in, with its arrays emptied.
-    Around { text: &'a [u8], at: usize },
+    Around {
+        /// All of it but the elements.
+        text: &'a [u8],
+        /// The place of what follows the last of the arrays, in bytes.
+        at: usize,
+    },
     /// Something is not as it should be, and reading goes on behind it.
-    Fault { fault: Fault, at: usize },
+    Fault {
+        /// What is wrong.
+        fault: Fault,
+        /// Its place, in bytes.
+        at: usize,
+    },
 }
 
 /// What is wrong with the stream.

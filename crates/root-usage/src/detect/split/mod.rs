@@ -1,33 +1,21 @@
 //! Finds where each record begins and ends in a stream of JSON, without parsing any of them.
 //!
 //! Records stand one after the other, in an array, or in an array of an object, as `Records` in CloudTrail's files and
-//! `Events` in what `aws cloudtrail lookup-events` prints. Which bracket closes which is decided by quotation marks and
+//! `logEvents` in what CloudWatch Logs sends. Which bracket closes which is decided by quotation marks and
 //! escapes, as JSON has it, so nothing that somebody wrote into a record can end it. Blocks of 64 bytes are looked at as
 //! bits: a bracket inside a text costs nothing.
+
+mod bits;
+mod gap;
+mod piece;
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch};
 
-use super::bits::{BLOCK, Bits};
-use super::gap::{Token, Until, tokens};
-use super::piece::{Fault, Piece};
-
-/// The arrays of an object whose elements are given one by one, so that memory does not grow with them.
-///
-/// CloudTrail's files and Lambda's events, Firehose, `lookup-events`, `filter-log-events` and `get-log-events`, batches
-/// of CloudWatch Logs, Logs Insights, live tail, `receive-message`, `put-events`, CloudTrail Lake.
-const ARRAYS: [&[u8]; 10] = [
-    b"Records",
-    b"records",
-    b"Events",
-    b"events",
-    b"logEvents",
-    b"results",
-    b"sessionResults",
-    b"Messages",
-    b"Entries",
-    b"QueryResultRows",
-];
+use bits::{BLOCK, Bits};
+pub use gap::is_label;
+use gap::{Token, Until, tokens};
+pub use piece::{Fault, Piece};
 
 /// The most bytes that may stand around such arrays in their object: 1 MiB.
 const AROUND_MAX: usize = 1 << 20;
@@ -35,13 +23,15 @@ const AROUND_MAX: usize = 1 << 20;
 /// Where in the stream's structure reading is. Positions are those in the buffer that the caller keeps.
 #[derive(Debug, Default)]
 pub struct Splitter {
+    /// The names of the arrays of an object whose elements are given one by one.
+    arrays: &'static [&'static str],
     /// How many objects and arrays are open.
     depth: usize,
-    /// Up to this depth, each bracket may begin or end a record, or open one of the [`ARRAYS`].
+    /// Up to this depth, each bracket may begin or end a record, or open one of the arrays.
     floor: usize,
     /// Records stand in an array.
     array: bool,
-    /// Records stand in one of an object's [`ARRAYS`].
+    /// Records stand in one of an object's arrays.
     wrapped: bool,
     /// That object as far as it was seen, with its arrays emptied.
     around: Vec<u8>,
@@ -51,11 +41,13 @@ pub struct Splitter {
     text: u64,
     /// One if the next byte is escaped.
     escaped: u64,
-    /// Behind the last block that has a backslash.
-    backslash: usize,
+    /// One if the last byte is a backslash, itself escaped or not.
+    backslash: u64,
+    /// Behind the last block that has a `\u`.
+    unicode: usize,
     /// Up to where the buffer was looked at.
     scanned: usize,
-    /// Where the record began that is open, or what follows one of the [`ARRAYS`] in its object.
+    /// Where the record began that is open, or what follows one of the arrays in its object.
     start: Option<usize>,
     /// It is the latter.
     rest: bool,
@@ -64,10 +56,18 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// One for a text that is in memory as a whole: nothing ends its reading, as reading a stream ends where records
+    /// One that gives the elements of an object's arrays of these names one by one, so that memory does not grow with
+    /// them.
+    #[must_use]
+    pub fn new(arrays: &'static [&'static str]) -> Self {
+        Self { arrays, ..Self::default() }
+    }
+
+    /// The same for a text that is in memory as a whole: nothing ends its reading, as reading a stream ends where records
     /// that stand in nothing are not JSON.
-    pub fn lenient() -> Self {
-        Self { lenient: true, ..Self::default() }
+    #[must_use]
+    pub fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
     }
 
     /// The depth at which records begin.
@@ -88,7 +88,7 @@ impl Splitter {
     /// The buffer has lost its first bytes, none of which had to be kept.
     pub fn shift(&mut self, bytes: usize) {
         self.scanned -= bytes;
-        self.backslash = self.backslash.saturating_sub(bytes);
+        self.unicode = self.unicode.saturating_sub(bytes);
         self.free -= bytes;
         self.start = self.start.map(|start| start - bytes);
     }
@@ -150,10 +150,13 @@ impl Splitter {
         block: &[u8; BLOCK],
         each: &mut impl FnMut(Piece<'_>) -> bool,
     ) -> Result<(), Fault> {
-        let Bits { mut quote, backslash, mut open, mut close } = Bits::of(simd, block);
-        if backslash | self.escaped != 0 {
-            self.backslash = self.scanned + BLOCK;
+        let Bits { mut quote, backslash, mut open, mut close, u } = Bits::of(simd, block);
+        if backslash | self.backslash != 0 {
+            if (backslash << 1 | self.backslash) & u != 0 {
+                self.unicode = self.scanned + BLOCK;
+            }
             quote &= !self.escapes(backslash);
+            self.backslash = backslash >> 63;
         }
         // Each quotation mark turns over every bit from its own on.
         let mut text = quote;
@@ -201,19 +204,19 @@ impl Splitter {
         Ok(())
     }
 
-    /// The bytes that a backslash stands before.
+    /// The bytes that are escaped.
+    ///
+    /// In a run of backslashes every other one escapes what follows it, the first one first, without a look at each: a
+    /// run that begins at an even place is told from one that begins at an odd place by the carry of an addition.
+    #[inline(always)]
     fn escapes(&mut self, backslash: u64) -> u64 {
-        let mut escapes = self.escaped;
-        let mut left = backslash & !self.escaped;
-        self.escaped = 0;
-        while left != 0 {
-            let bit = left & left.wrapping_neg();
-            // What it escapes, and if that is a backslash, it escapes nothing.
-            let next = bit << 1;
-            escapes |= next;
-            left &= !(bit | next);
-            self.escaped = u64::from(next == 0);
-        }
+        const EVEN: u64 = u64::MAX / 3;
+        let runs = backslash & !self.escaped;
+        let starts = runs & !(runs << 1);
+        let even = runs & !runs.wrapping_add(starts & EVEN);
+        let escaping = even & EVEN | (runs ^ even) & !EVEN;
+        let escapes = escaping << 1 | self.escaped;
+        self.escaped = escaping >> 63;
         escapes
     }
 
@@ -233,7 +236,7 @@ impl Splitter {
             && buffer[at] == b'['
             && let Some(start) = self.start
             && (self.rest || buffer[start] == b'{')
-            && names_array(&buffer[start..at])
+            && self.names_array(&buffer[start..at])
         {
             self.keep_around(&buffer[start..=at]);
             self.wrapped = true;
@@ -275,7 +278,7 @@ impl Splitter {
                         0..=AROUND_MAX => Piece::Around { text: &around, at: start },
                         _ => Piece::Fault { fault: Fault::TooLong, at: start },
                     });
-                } else if !each(Piece::Value { text, at: start, bare, escapes: self.backslash > start })
+                } else if !each(Piece::Value { text, at: start, bare, escapes: self.unicode > start })
                     && bare
                     && !self.lenient
                 {
@@ -358,21 +361,27 @@ impl Splitter {
         each(Piece::Fault { fault, at });
         Ok(())
     }
-}
 
-/// Whether an object's text up to here ends with the name of one of its [`ARRAYS`].
-///
-/// Not so if it looks like a record: then it is given as a whole, whatever arrays it has.
-fn names_array(before: &[u8]) -> bool {
-    let text = before.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
-    let text = text.and_then(|text| text.strip_suffix(b"\""));
-    let Some((text, name)) = text.and_then(|text| Some(text.split_at(memchr::memrchr(b'"', text)?))) else {
-        return false;
-    };
-    let before = text.trim_ascii_end();
-    ARRAYS.contains(&&name[1..])
-        && (before.ends_with(b"{") || before.ends_with(b","))
-        && memchr::memmem::find(before, b"\"userIdentity\"").is_none()
+    /// Whether an object's text up to here ends with the name of one of the arrays.
+    ///
+    /// Not so if it looks like a record: then it is given as a whole, whatever arrays it has.
+    fn names_array(&self, before: &[u8]) -> bool {
+        let text = before.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+        let text = text.and_then(|text| text.strip_suffix(b"\""));
+        let Some((text, name)) = text.and_then(|text| Some(text.split_at(memchr::memrchr(b'"', text)?))) else {
+            return false;
+        };
+        let before = text.trim_ascii_end();
+        self.arrays.iter().any(|array| array.as_bytes() == &name[1..])
+            && (before.ends_with(b"{") || before.ends_with(b","))
+            && memchr::memmem::find(before, b"\"userIdentity\"").is_none()
+    }
+
+    /// What stands around the arrays of the object that is open, up to the last of them.
+    #[must_use]
+    pub fn around(&self) -> &[u8] {
+        &self.around
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Blocks of 64 bytes, looked at as bits: where quotation marks, backslashes and brackets are.
+//! Blocks of 64 bytes, looked at as bits: where quotation marks, backslashes, brackets and the letter `u` are.
 
 use fearless_simd::prelude::*;
 use fearless_simd::u8x64;
@@ -12,6 +12,7 @@ pub struct Bits {
     pub backslash: u64,
     pub open: u64,
     pub close: u64,
+    pub u: u64,
 }
 
 impl Bits {
@@ -25,6 +26,7 @@ impl Bits {
             backslash: bytes.simd_eq(u8x64::splat(simd, b'\\')).to_bitmask(),
             open: folded.simd_eq(u8x64::splat(simd, b'{')).to_bitmask(),
             close: folded.simd_eq(u8x64::splat(simd, b'}')).to_bitmask(),
+            u: bytes.simd_eq(u8x64::splat(simd, b'u')).to_bitmask(),
         }
     }
 }
