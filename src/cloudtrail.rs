@@ -8,8 +8,7 @@ use aws_sdk_cloudtrail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
-use root_usage::alert::Why;
-use root_usage::history::{By, History, LookUpError, Page, Query};
+use root_usage::history::{By, History, LookUpError, Page, Query, Why};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -82,9 +81,9 @@ fn why(error: &SdkError<LookupEventsError>) -> Why {
         (SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_), _) => Why::Unreachable,
         (_, Some(code)) if is_throttling(code) => Why::Throttled,
         (_, Some(code)) if code.contains("AccessDenied") || code.contains("Unauthorized") => Why::Denied,
-        (SdkError::ServiceError(_), Some(code)) => Why::Refused(code.to_owned()),
+        (SdkError::ServiceError(_), Some(code)) => Why::Refused { code: code.to_owned() },
         (SdkError::ServiceError(answer), None) if answer.raw().status().is_server_error() => {
-            Why::Refused(answer.raw().status().as_u16().to_string())
+            Why::Refused { code: answer.raw().status().as_u16().to_string() }
         }
         _ => Why::Malformed,
     }

@@ -2,13 +2,13 @@
 //! whether it worked.
 //!
 //! ```text
-//! awslogs.data ──batch──▶ log events ──record──▶ Record ──rule──▶ Match ──alert──▶ Alert ──history──▶ Alert + Related
-//!  (base64, gzip)                                                                 (best effort, LookupEvents) │
+//! awslogs.data ──batch──▶ log events ──record──▶ Record ──rule──▶ Match ──alert──▶ Alert ──history──▶ Answers
+//!  (base64, gzip)                                                           │      (beside it, best effort) │
 //!                                                   Report ◀──handler── Receipt ◀──notify── Message ◀──email──┘
 //! ```
 //!
-//! One direction, no way back. [`batch`], [`record`], [`detail`], [`region`], [`severity`],
-//! [`rule`], [`alert`], [`email`], [`error`] and [`report`] are pure: no I/O, no clock, no environment. [`history`] and
+//! One direction, no way back: nothing is changed after it is made. [`batch`], [`detect`], [`record`], [`detail`],
+//! [`region`], [`severity`], [`rule`], [`alert`], [`email`], [`error`] and [`report`] are pure: no I/O, no clock, no environment. [`history`] and
 //! [`notify`] do I/O. [`handler`] puts the pipeline together and is the only module that knows them all.
 //!
 //! The promise: every record that reaches the function and matches a rule reaches the topic at least once, or the
@@ -20,7 +20,6 @@ pub mod batch;
 pub mod config;
 pub mod detail;
 pub mod detect;
-
 pub mod email;
 pub mod error;
 pub mod fault;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::Config as Cases;
-use root_usage::alert::Why;
 use root_usage::email::Message;
 use root_usage::handler::Handler;
+use root_usage::history::Why;
 use serde_json::Value;
 
 use batches::{batch, broken, failed_sign_in, root_call};

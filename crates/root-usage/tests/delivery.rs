@@ -11,10 +11,9 @@ use std::sync::Mutex;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use root_usage::alert::Why;
 use root_usage::email::Message;
 use root_usage::handler::Handler;
-use root_usage::history::{History, LookUpError, Page, Query, Recorded};
+use root_usage::history::{History, LookUpError, Page, Query, Recorded, Why};
 use root_usage::report::Report;
 use serde_json::{Value, json};
 use tokio::time::Instant;

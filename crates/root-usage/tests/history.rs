@@ -7,11 +7,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use root_usage::alert::Why;
 use root_usage::config::Config;
 use root_usage::email::{MESSAGE_MAX, Message};
 use root_usage::handler::{Handler, Invocation};
-use root_usage::history::{By, History, LookUpError, Page, Query, Recorded};
+use root_usage::history::{By, History, LookUpError, Page, Query, Recorded, Why};
 use root_usage::notify::Outbox;
 use root_usage::report::Report;
 use serde_json::{Value, json};
@@ -267,7 +266,7 @@ async fn whatever_fails_becomes_a_line_of_the_mail() {
         (Box::new(move |_| refuse(Why::Malformed)), 3, "the answer of us-east-1 broke off or made no sense"),
         (Box::new(move |_| refuse(Why::Time)), 3, "us-east-1 gave no answer in time"),
         (
-            Box::new(move |_| refuse(Why::Refused("Invalid\nNextToken".to_owned()))),
+            Box::new(move |_| refuse(Why::Refused { code: "Invalid\nNextToken".to_owned() })),
             3,
             "refused the look-up, \"Invalid{U+000A}NextToken\"",
         ),

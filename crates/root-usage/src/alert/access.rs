@@ -137,7 +137,7 @@ impl Issued {
     }
 
     /// The `AssumeRoot` call that returned this key.
-    pub(super) fn root_call(&self, key: &str) -> Option<&Record> {
+    pub(crate) fn root_call(&self, key: &str) -> Option<&Record> {
         match self.by_key.get(key) {
             Some(Call::AssumeRoot(record)) => Some(record),
             _ => None,
@@ -181,7 +181,7 @@ impl Issued {
 
 /// By what means the records of one session, or of one key, or of one address were made, and for a central root session
 /// the record of the `AssumeRoot` call, where it is known.
-pub(super) fn decide<'r>(
+pub(crate) fn decide<'r>(
     records: &(impl Iterator<Item = &'r Record> + Clone),
     issued: &Issued,
 ) -> (Access, Option<Record>) {

@@ -72,7 +72,7 @@ impl Attribution {
             // Of several records of one event the corrected one says what was done.
             let superseded = |action: &Action| action.record.addendum() != Some("UPDATED_DATA");
             actions.sort_by_cached_key(|action| (action.gravity(), superseded(action)));
-            Some(Actor { identity, access, root_call, actions, related: None })
+            Some(Actor { identity, access, root_call, actions })
         };
         groups.into_iter().filter_map(actor).collect()
     }

@@ -4,7 +4,6 @@ pub mod access;
 mod consequence;
 mod group;
 mod held;
-mod related;
 mod signal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +15,13 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use access::{Access, EVIDENCE, Issued};
+pub(crate) use consequence::category;
 pub use consequence::{
     Category, Deed, Gravity, Known, Unseen, acts_unseen, deed, is_own_credential, is_own_key, known, known_of,
     reads_secret,
 };
 pub use group::Attribution;
 pub use held::{Counts, Held, Kind, Tally};
-pub use related::{Activity, EARLIER_DAYS, Earlier, Gap, Related, Seen, Why, activity, is_activity};
 pub use signal::{Signal, TrustedNetwork, signals};
 
 use crate::record::Record;
@@ -122,8 +121,6 @@ pub struct Actor {
     pub root_call: Option<Record>,
     /// What they did, the gravest first. Never empty.
     pub actions: Vec<Action>,
-    /// What else they did, where that was looked up.
-    pub related: Option<Related>,
 }
 
 /// One thing that was done.
@@ -230,14 +227,6 @@ impl Actor {
         &self.actions[0]
     }
 
-    /// Learns where their credentials came from, if one of these records says that it was an `AssumeRoot` call.
-    pub fn learn(&mut self, issued: &Issued) {
-        if let Some(call) = self.each(Record::access_key_id).iter().find_map(|key| issued.root_call(key)) {
-            self.root_call = Some(call.clone());
-            self.access = Access::CentralRootSession;
-        }
-    }
-
     /// The severity of the gravest thing they did.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -266,7 +255,7 @@ impl Actor {
 }
 
 impl Action {
-    fn new(found: Match, access: Access) -> Self {
+    pub(crate) fn new(found: Match, access: Access) -> Self {
         let category = consequence::category(&found.record);
         let severity = severity(&found, category, access);
         Self { record: found.record, rules: found.rules, received: found.received, category, severity }
@@ -274,7 +263,7 @@ impl Action {
 
     /// Sorts the gravest first: by severity, with and without what the key adds to it, then by what the deed does and
     /// whether it worked, then the earliest.
-    fn gravity(&self) -> (Severity, Severity, Gravity, Option<Timestamp>, Option<String>) {
+    pub(crate) fn gravity(&self) -> (Severity, Severity, Gravity, Option<Timestamp>, Option<String>) {
         let deed = consequence::severity_of_deed(&self.record, self.category);
         let id = self.record.event_id().map(str::to_owned);
         (self.severity, deed, Gravity::of(&self.record, self.category), self.record.event_time(), id)

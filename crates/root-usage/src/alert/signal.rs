@@ -164,9 +164,15 @@ pub enum Signal {
     CrossAccount,
 }
 
-/// The signals of what an actor did, the worst first.
+/// The signals of what an actor did by these means, the worst first; `called` if the `AssumeRoot` call is known.
 #[must_use]
-pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Vec<Signal> {
+pub fn signals(
+    actor: &Actor,
+    access: Access,
+    called: bool,
+    origin: &Origin,
+    trusted: &[TrustedNetwork],
+) -> Vec<Signal> {
     let count = |is: fn(&Action) -> bool| actor.actions.iter().filter(|action| is(action)).count();
     let records = || actor.actions.iter().map(|action| &action.record);
     let mut signals = Vec::new();
@@ -184,10 +190,10 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
     };
     // These were not made with a password, so that MFA is missing says nothing about it.
     let needs_none = matches!(
-        actor.access,
+        access,
         Access::CentralRootSession | Access::TemporaryKey { .. } | Access::SessionToken { .. } | Access::LongLivedKey
     );
-    add(root && actor.access == Access::LongLivedKey, Signal::LongLivedKey);
+    add(root && access == Access::LongLivedKey, Signal::LongLivedKey);
     add(!needs_none && actor.actions.iter().any(|action| without_mfa(&action)), Signal::NoMfa);
     let past_first = count(|action| action.category == Category::FailedSecondFactor);
     add(past_first > 0, Signal::FailedSecondFactors { count: past_first });
@@ -207,15 +213,15 @@ pub fn signals(actor: &Actor, origin: &Origin, trusted: &[TrustedNetwork]) -> Ve
         signed_in.zip(created).is_some_and(|(from, to)| from.record.event_time() <= to.record.event_time()),
         Signal::SignInThenKey,
     );
-    match actor.access {
-        Access::CentralRootSession => add(root, Signal::CentralRootSession { known: actor.root_call.is_some() }),
+    match access {
+        Access::CentralRootSession => add(root, Signal::CentralRootSession { known: called }),
         Access::SessionToken { by_long_lived_key } => add(root, Signal::SessionToken { by_long_lived_key }),
         Access::TemporaryKey { mfa } => add(root, Signal::TemporaryKey { mfa }),
         Access::ConsoleSession { by_agent } => add(root && by_agent, Signal::ConsoleByAgent),
         Access::CommandLineSession | Access::LongLivedKey | Access::SignIn | Access::NotSaid => {}
     }
     let token = count(|action| action.record.is_oauth2() && action.record.outcome().may_have_worked());
-    add(root && (token > 0 || actor.access == Access::CommandLineSession), Signal::CommandLineSession);
+    add(root && (token > 0 || access == Access::CommandLineSession), Signal::CommandLineSession);
     let unseen = |kind: Unseen| {
         let names = actor.actions.iter().filter(move |action| acts_unseen(&action.record) == Some(kind));
         names.filter_map(|action| action.record.event_name()).collect::<BTreeSet<&str>>()

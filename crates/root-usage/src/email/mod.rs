@@ -24,6 +24,7 @@ pub use subject::{SUBJECT_MAX, Subject};
 use view::View;
 
 use crate::alert::{Alert, TrustedNetwork};
+use crate::history::Answers;
 
 /// The most bytes an SNS message may have, in all its forms together.
 ///
@@ -108,25 +109,35 @@ const BUDGETS: [Budget; 4] = [
 ];
 
 impl Message {
-    /// Writes the mail about an alert, in all its forms.
+    /// Writes the mail about an alert of which nothing was looked up, in all its forms.
     ///
     /// # Errors
     ///
     /// [`EmailError`] if the template or the document fails, which no content can cause.
     pub fn new(alert: &Alert, style: &Style) -> Result<Self, EmailError> {
-        Self::write(alert, style, || true).map(|(message, _)| message)
+        Self::write(alert, &Answers::default(), style, || true).map(|(message, _)| message)
     }
 
-    /// The same; `None` if time was up before it was small enough.
+    /// The same with what was looked up; `None` if time was up before it was small enough.
     ///
     /// # Errors
     ///
     /// As for [`Message::new`].
-    pub fn within(alert: &Alert, style: &Style, in_time: impl Fn() -> bool) -> Result<Option<Self>, EmailError> {
-        Self::write(alert, style, in_time).map(|(message, fits)| fits.then_some(message))
+    pub fn within(
+        alert: &Alert,
+        answers: &Answers,
+        style: &Style,
+        in_time: impl Fn() -> bool,
+    ) -> Result<Option<Self>, EmailError> {
+        Self::write(alert, answers, style, in_time).map(|(message, fits)| fits.then_some(message))
     }
 
-    fn write(alert: &Alert, style: &Style, in_time: impl Fn() -> bool) -> Result<(Self, bool), EmailError> {
+    fn write(
+        alert: &Alert,
+        answers: &Answers,
+        style: &Style,
+        in_time: impl Fn() -> bool,
+    ) -> Result<(Self, bool), EmailError> {
         let subject = Subject::of(alert);
         let mut message = Self {
             sms: format!("{} {}", subject.as_str(), alert.id).chars().take(SMS_MAX).collect(),
@@ -135,7 +146,7 @@ impl Message {
             document: String::new(),
         };
         for budget in &BUDGETS {
-            let view = View::new(alert, style, budget, message.subject.as_str());
+            let view = View::new(alert, answers, style, budget, message.subject.as_str());
             message.text = words::text(&view, style.language).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
             if message.payload().is_none_or(|payload| payload.len() <= MESSAGE_MAX) {

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::lines::{LeftOut, Line, Reads, by_count, fold_lines};
 use super::view::{LIST_MAX, List, Moment};
 use super::{Budget, Clean, Style};
-use crate::alert::{Action, Activity, Actor, Category, Earlier, Related, Why};
+use crate::alert::{Action, Actor, Category};
+use crate::history::{Activity, Earlier, Related, Why};
 use crate::record::{Outcome, Record};
 
 /// What the mail says about the event history.
@@ -76,24 +77,9 @@ pub(super) enum Before {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct GapLine {
-    pub why: Reason,
+    pub why: Why,
     pub regions: List,
     pub seen: usize,
-}
-
-/// Why it is missing.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "reason")]
-pub(super) enum Reason {
-    Cut,
-    Time,
-    Throttled,
-    Denied,
-    Unreachable,
-    Malformed,
-    UnreadableEvents,
-    Refused { code: Clean },
-    Fault,
 }
 
 impl History {
@@ -176,9 +162,9 @@ impl Before {
 
 /// What is missing, one line for each reason.
 fn gaps(activity: &Activity) -> Vec<GapLine> {
-    let mut by_reason: BTreeMap<Reason, (BTreeSet<&str>, usize)> = BTreeMap::new();
+    let mut by_reason: BTreeMap<Why, (BTreeSet<&str>, usize)> = BTreeMap::new();
     for gap in &activity.gaps {
-        let (regions, seen) = by_reason.entry(Reason::new(&gap.why)).or_default();
+        let (regions, seen) = by_reason.entry(clean(&gap.why)).or_default();
         regions.insert(&gap.region);
         *seen += gap.seen;
     }
@@ -189,18 +175,10 @@ fn gaps(activity: &Activity) -> Vec<GapLine> {
         .collect()
 }
 
-impl Reason {
-    fn new(why: &Why) -> Self {
-        match why {
-            Why::Cut => Self::Cut,
-            Why::Time => Self::Time,
-            Why::Throttled => Self::Throttled,
-            Why::Denied => Self::Denied,
-            Why::Unreachable => Self::Unreachable,
-            Why::Malformed => Self::Malformed,
-            Why::UnreadableEvents => Self::UnreadableEvents,
-            Why::Refused(code) => Self::Refused { code: Clean::code(code) },
-            Why::Fault => Self::Fault,
-        }
+/// The same, safe to print.
+fn clean(why: &Why) -> Why {
+    match why {
+        Why::Refused { code } => Why::Refused { code: Clean::code(code).to_string() },
+        why => why.clone(),
     }
 }

@@ -9,6 +9,7 @@ use super::{Clean, link};
 use crate::alert::{
     Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key, reads_secret,
 };
+use crate::history::{Answered, Answers};
 use crate::record::{Outcome, Record};
 use crate::region::{Credentials, Partition, partition};
 
@@ -116,38 +117,38 @@ impl Steps {
 }
 
 /// What to do next, for what happened.
-pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
+pub(super) fn steps(alert: &Alert, answers: &Answers) -> Vec<NextStep> {
     let Some(gravest) = alert.actors.first().map(Actor::gravest) else { return Vec::new() };
     let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
     let done = |action: &&Action| action.record.outcome().may_have_worked();
     let of = |category: Category| all().filter(done).any(|action| action.category == category);
-    let roots = || alert.actors.iter().filter(|actor| actor.identity == Identity::Root);
-    let by = |is: fn(&Actor) -> bool| roots().find(|actor| is(actor));
+    let roots = || answers.of(alert).filter(|each| each.actor.identity == Identity::Root);
+    let by = |is: fn(&Answered<'_>) -> bool| roots().find(is).map(|each| each.actor);
     let tried = |action: &Action| matches!(action.category, Category::FailedSignIn | Category::FailedSecondFactor);
     let root = all().any(|action| action.record.is_root() && !tried(action));
     // `GetFederationToken` takes a long-lived key: source as for `Step::WaitForFederated`.
-    let by_key = |actor: &&Actor| match actor.identity {
+    let by_key = |each: &Answered<'_>| match each.actor.identity {
         Identity::Root => {
-            matches!(actor.access, Access::LongLivedKey | Access::SessionToken { by_long_lived_key: true })
+            matches!(each.access(), Access::LongLivedKey | Access::SessionToken { by_long_lived_key: true })
         }
-        Identity::Other { .. } => actor.gravest().record.is_federated_by_root(),
+        Identity::Other { .. } => each.actor.gravest().record.is_federated_by_root(),
     };
-    let key_used = alert.actors.iter().any(|actor| by_key(&actor));
+    let key_used = answers.of(alert).any(|each| by_key(&each));
     let made_key =
         |action: &&Action| action.record.event_name() == Some("CreateAccessKey") && is_own_key(&action.record);
-    let key_owners = alert.actors.iter().filter(by_key).map(Actor::gravest);
+    let key_owners = answers.of(alert).filter(by_key).map(|each| each.actor.gravest());
     let key_owners: Vec<&Action> = key_owners.chain(all().filter(done).filter(made_key)).collect();
     let federated = all().any(|action| action.record.is_federated_by_root())
         || all()
             .filter(done)
             .any(|action| action.record.is_root() && action.record.event_name() == Some("GetFederationToken"));
-    let called = by(|actor| actor.root_call.is_some());
-    let uncalled = by(|actor| actor.access == Access::CentralRootSession && actor.root_call.is_none());
-    let unknown = by(|actor| actor.access == Access::TemporaryKey { mfa: false });
+    let called = by(|each| each.root_call().is_some());
+    let uncalled = by(|each| each.access() == Access::CentralRootSession && each.root_call().is_none());
+    let unknown = by(|each| each.access() == Access::TemporaryKey { mfa: false });
     let central = called.is_some() || uncalled.is_some();
-    let command_line = by(|actor| {
+    let command_line = by(|each| {
         let token = |action: &Action| action.record.is_oauth2() && action.record.outcome().may_have_worked();
-        actor.access == Access::CommandLineSession || actor.actions.iter().any(token)
+        each.access() == Access::CommandLineSession || each.actor.actions.iter().any(token)
     });
     let mailbox = all().filter(done).any(|action| action.record.event_name() == Some("PasswordRecoveryCompleted"));
     let undo = |action: &Action| {
@@ -172,9 +173,9 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
         (false, _) => Whose::User,
     };
     let blocked = |action: &Action| action.record.outcome() == Outcome::Blocked;
-    let held_by_root = |actor: &Actor| {
-        let as_root = actor.identity == Identity::Root && actor.access != Access::CentralRootSession;
-        as_root || actor.gravest().record.is_federated_by_root()
+    let held_by_root = |each: Answered<'_>| {
+        let as_root = each.actor.identity == Identity::Root && each.access() != Access::CentralRootSession;
+        as_root || each.actor.gravest().record.is_federated_by_root()
     };
 
     let mut steps = Steps(Vec::new());
@@ -182,7 +183,7 @@ pub(super) fn steps(alert: &Alert) -> Vec<NextStep> {
         (false, _) if called.is_some() && roots().count() == alert.actors.len() => steps.add(true, Step::AskCaller),
         (false, _) if all().all(tried) => steps.add(true, Step::AskMistyped),
         (false, _) => {
-            let root = !no_root && alert.actors.iter().all(held_by_root);
+            let root = !no_root && answers.of(alert).all(held_by_root);
             steps.add(true, Step::Ask { root, key: key_used && !no_root });
         }
         (true, _) => {

@@ -14,6 +14,7 @@ use super::related::History;
 use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style, link};
 use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, Signal, known_of, signals};
+use crate::history::{Answered, Answers};
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
 
@@ -346,7 +347,7 @@ impl Span {
 
 impl View {
     /// The view of an alert within a budget.
-    pub(super) fn new(alert: &Alert, style: &Style, budget: &Budget, subject: &str) -> Self {
+    pub(super) fn new(alert: &Alert, answers: &Answers, style: &Style, budget: &Budget, subject: &str) -> Self {
         let others = alert.actors.get(budget.actors..).unwrap_or_default();
         let (others, left_out) = others.split_at(budget.other_actors.min(others.len()));
         let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
@@ -358,7 +359,7 @@ impl View {
             // A colon would lose its blank, as it does in every text that is not ours.
             reason: Clean::text(&masked(&event.reason.replace(": ", ", "), style), LONG_TEXT),
         });
-        let section = |actor| Section::new(actor, alert, style, budget);
+        let section = |answered| Section::new(answered, alert, style, budget);
         Self {
             schema: "root-usage-alert/1",
             id: alert.id.to_string(),
@@ -368,7 +369,7 @@ impl View {
             rule_names: alert.rules().into_values().map(rule_name).collect(),
             possible_rules: List::new(alert.possible_rules().into_values().map(rule_name)),
             matched: alert.matched(),
-            actors: alert.actors.iter().take(budget.actors).map(section).collect(),
+            actors: answers.of(alert).take(budget.actors).map(section).collect(),
             other_actors: others.iter().map(OtherActor::new).collect(),
             actors_left_out: left_out.len(),
             actions_left_out: left_out.iter().map(|actor| actor.actions.len()).sum(),
@@ -377,7 +378,7 @@ impl View {
             unreadable_count: alert.unreadable.len(),
             accounts: List::new(accounts.into_iter().map(Clean::name)),
             span: Span::of(all(), style),
-            steps: steps(alert),
+            steps: steps(alert, answers),
             function: Clean::name(&style.function),
             log_group_owner: Clean::name(&alert.origin.owner),
             log_group: Clean::log_name(&alert.origin.log_group),
@@ -418,17 +419,21 @@ fn clean(signal: Signal) -> Signal {
 }
 
 impl Section {
-    fn new(actor: &Actor, alert: &Alert, style: &Style, budget: &Budget) -> Self {
+    fn new(answered: Answered<'_>, alert: &Alert, style: &Style, budget: &Budget) -> Self {
+        let (actor, access, call) = (answered.actor, answered.access(), answered.root_call());
         let (reads, serious): (Vec<&Action>, Vec<&Action>) =
             actor.actions.iter().partition(|action| action.category == Category::Read);
         let (lines, lines_left_out) = fold_lines(&serious, style, budget);
         let key = |key: &str| Clean::access_key(key, style.mask_access_keys);
         Self {
             who: Who::new(&actor.identity),
-            access: actor.access,
-            root_call: actor.root_call.as_ref().map(|record| RootCall::new(record, style)),
-            first: Facts::new(actor.gravest(), actor.access, style),
-            signals: signals(actor, &alert.origin, &style.trusted_networks).into_iter().map(clean).collect(),
+            access,
+            root_call: call.map(|record| RootCall::new(record, style)),
+            first: Facts::new(actor.gravest(), access, style),
+            signals: signals(actor, access, call.is_some(), &alert.origin, &style.trusted_networks)
+                .into_iter()
+                .map(clean)
+                .collect(),
             sources: List::new(actor.each(Record::source_ip).into_iter().map(Clean::source)),
             regions: List::new(actor.each(Record::region).into_iter().map(Clean::name)),
             keys: List::new(actor.each(Record::access_key_id).into_iter().map(key)),
@@ -437,7 +442,7 @@ impl Section {
             lines,
             lines_left_out,
             reads: Reads::new(&reads, style, budget),
-            history: actor.related.as_ref().map(|related| History::new(related, actor, style, budget)),
+            history: answered.related().map(|related| History::new(related, actor, style, budget)),
         }
     }
 }

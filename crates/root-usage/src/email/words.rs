@@ -4,10 +4,11 @@ use askama::Template;
 
 use super::Language;
 use super::link::NoLinks;
-use super::related::{Before, History, Reason};
+use super::related::{Before, History};
 use super::step::{Step, Whose};
 use super::view::{Because, View, Who};
 use crate::alert::{Access, Category, Signal};
+use crate::history::Why;
 use crate::record::Outcome;
 
 #[derive(Template)]

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::email::{DamagedBatch, Message, Short};
 use crate::error::chain;
 use crate::fault::{Fault, caught, caught_async};
-use crate::history::{By, History, Query, relate};
+use crate::history::{Answers, By, History, Query, ask};
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::report::{Closing, Report};
 use memory::{Key, Limited, Memory};
@@ -259,12 +259,14 @@ impl<N: Notify, H: History> Handler<N, H> {
             alert.held = memory.held();
             alert.may_be_repeated = memory.unanswered.has(&alert.id);
         }
+        let mut answers = Answers::default();
         if let Some(reach) = self.config.history {
             let late = (self.clock)() >= deadlines.lookups;
             let deadline = if late { Instant::now() } else { deadlines.lookups.min(Instant::now() + reach.timeout) };
-            report.history_failures += relate(&self.history, &mut alert, reach, deadline).await.failures;
+            answers = ask(&self.history, &alert, reach, deadline).await;
+            report.history_failures += answers.failures;
         }
-        let result = self.publish_alert(&alert, report, deadlines, request_id).await;
+        let result = self.publish_alert(&alert, &answers, report, deadlines, request_id).await;
         let mut memory = self.memory();
         match &result {
             Err(error) => {
@@ -292,12 +294,13 @@ impl<N: Notify, H: History> Handler<N, H> {
     async fn publish_alert(
         &self,
         alert: &Alert,
+        answers: &Answers,
         report: &mut Report,
         deadlines: Deadlines,
         request_id: &str,
     ) -> Result<Form, HandlerError<N::Error>> {
         let last = deadlines.publishing;
-        let (why, error) = match self.write(alert, deadlines) {
+        let (why, error) = match self.write(alert, answers, deadlines) {
             Ok(message) => match self.publish(&message, report, last).await {
                 Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase => {
                     (Short::Refused, chain(&error))
@@ -312,13 +315,13 @@ impl<N: Notify, H: History> Handler<N, H> {
     }
 
     /// Writes an alert out, or says why that can't be.
-    fn write(&self, alert: &Alert, deadlines: Deadlines) -> Result<Message, (Short, String)> {
+    fn write(&self, alert: &Alert, answers: &Answers, deadlines: Deadlines) -> Result<Message, (Short, String)> {
         let in_time = || (self.clock)() < deadlines.writing;
         let late = || (Short::Time, "there is no time to write it out".to_owned());
         if !in_time() {
             return Err(late());
         }
-        match caught(|| Message::within(alert, &self.config.style, in_time)) {
+        match caught(|| Message::within(alert, answers, &self.config.style, in_time)) {
             Ok(Ok(Some(message))) => Ok(message),
             Ok(Ok(None)) => Err(late()),
             Ok(Err(error)) => Err((Short::Fault, chain(&error))),

@@ -4,6 +4,7 @@
 //! look-up goes on after its deadline.
 
 mod recorded;
+mod related;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -15,11 +16,10 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 pub use recorded::Recorded;
+pub use related::{Activity, Answer, Answered, Answers, EARLIER_DAYS, Earlier, Gap, Related, Why};
+use related::{Seen, activity, is_activity};
 
-use crate::alert::{
-    Access, Activity, Actor, Alert, EARLIER_DAYS, Earlier, Gap, Identity, Issued, Related, Seen, Why, activity,
-    is_activity,
-};
+use crate::alert::{Access, Actor, Alert, Identity, Issued};
 use crate::error::chain;
 use crate::fault::caught_async;
 use crate::record::Record;
@@ -101,15 +101,6 @@ pub trait History {
     fn look_up(&self, query: &Query, deadline: Instant) -> impl Future<Output = Result<Page, LookUpError>> + Send;
 }
 
-/// What the look-ups for one alert came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Look-ups that were begun.
-    pub look_ups: usize,
-    /// Look-ups that failed.
-    pub failures: usize,
-}
-
 /// Which of an actor's questions a look-up answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -137,10 +128,17 @@ struct Subject {
     to: Timestamp,
 }
 
-/// Looks up what the alert's actors did before it, and who began their central root sessions, and says so in each
-/// [`Actor`]. Never fails, and never takes longer than until the deadline.
-pub async fn relate(history: &impl History, alert: &mut Alert, reach: Reach, deadline: Instant) -> Tally {
-    let subjects = subjects(alert, reach);
+/// Looks up what the alert's actors did before it, and who began their central root sessions. Never fails, and never takes
+/// longer than until the deadline.
+pub async fn ask(history: &impl History, alert: &Alert, reach: Reach, deadline: Instant) -> Answers {
+    let mut by_actor: Vec<Answer> = vec![Answer::default(); alert.actors.len()];
+    let mut subjects = Vec::new();
+    for (index, (actor, answer)) in alert.actors.iter().zip(&mut by_actor).enumerate() {
+        match subject(alert, index, actor, reach) {
+            Ok(subject) => subjects.extend(subject),
+            Err(why_not) => answer.related = Some(why_not),
+        }
+    }
     let mut plan = plan(&alert.actors, &subjects);
     plan.splice(0..0, calls(&alert.actors));
     let look_ups = plan.into_iter().map(|(part, query)| async move {
@@ -151,22 +149,18 @@ pub async fn relate(history: &impl History, alert: &mut Alert, reach: Reach, dea
     });
     let ended = join_all(look_ups).await;
     let issued = Issued::of(ended.iter().filter(|ended| ended.part == Part::Call).flat_map(|ended| &ended.records));
-    for actor in alert.actors.iter_mut().filter(|actor| needs_call(actor)) {
-        actor.learn(&issued);
+    for (actor, answer) in alert.actors.iter().zip(&mut by_actor).filter(|(actor, _)| needs_call(actor)) {
+        let keys = actor.each(Record::access_key_id);
+        answer.root_call = keys.iter().find_map(|key| issued.root_call(key)).cloned();
     }
-    let told: BTreeSet<String> = alert
-        .actors
-        .iter()
-        .flat_map(|actor| &actor.actions)
-        .filter_map(|action| action.record.event_id().map(str::to_owned))
-        .collect();
-    let told: BTreeSet<&str> = told.iter().map(String::as_str).collect();
+    let actions = alert.actors.iter().flat_map(|actor| &actor.actions);
+    let told: BTreeSet<&str> = actions.filter_map(|action| action.record.event_id()).collect();
     for subject in &subjects {
-        let actor = &mut alert.actors[subject.index];
-        actor.related = Some(Related::Activity(of(actor, subject, &ended, &told, reach)));
+        let activity = of(&alert.actors[subject.index], subject, &ended, &told, reach);
+        by_actor[subject.index].related = Some(Related::Activity(activity));
     }
     let failed = |ended: &&Ended| ended.gaps.iter().any(Why::is_failure);
-    Tally { look_ups: ended.len(), failures: ended.iter().filter(failed).count() }
+    Answers { by_actor, look_ups: ended.len(), failures: ended.iter().filter(failed).count() }
 }
 
 /// Whether it is worth a look-up who began the session.
@@ -202,29 +196,23 @@ fn regions(actor: &Actor) -> Vec<String> {
     regions
 }
 
-/// Who can be looked up. The others are marked with why not.
-fn subjects(alert: &mut Alert, reach: Reach) -> Vec<Subject> {
-    let mut subjects = Vec::new();
+/// Who is looked up, and over which time; or why that can't be. Of an actor without a time there is nothing to say.
+fn subject(alert: &Alert, index: usize, actor: &Actor, reach: Reach) -> Result<Option<Subject>, Related> {
     let owner = &alert.origin.owner;
-    for (index, actor) in alert.actors.iter_mut().enumerate() {
-        if index >= ACTORS_MAX {
-            actor.related = Some(Related::LeftOut);
-            continue;
-        }
-        if !owner.is_empty() && actor.first(Record::account).is_some_and(|account| account != owner) {
-            actor.related = Some(Related::OtherAccount);
-            continue;
-        }
-        let time = |action: &crate::alert::Action| action.record.event_time().or(action.received);
-        let Some(to) = actor.actions.iter().filter_map(time).max() else { continue };
-        if regions(actor).is_empty() {
-            actor.related = Some(Related::UnknownPartition);
-            continue;
-        }
-        let from = earlier(to, SignedDuration::from_mins(reach.minutes.into()));
-        subjects.push(Subject { index, root: actor.identity == Identity::Root, regions: regions(actor), from, to });
+    if index >= ACTORS_MAX {
+        return Err(Related::LeftOut);
     }
-    subjects
+    if !owner.is_empty() && actor.first(Record::account).is_some_and(|account| account != owner) {
+        return Err(Related::OtherAccount);
+    }
+    let times = actor.actions.iter().filter_map(|action| action.record.event_time().or(action.received));
+    let Some(to) = times.max() else { return Ok(None) };
+    let regions = regions(actor);
+    if regions.is_empty() {
+        return Err(Related::UnknownPartition);
+    }
+    let from = earlier(to, SignedDuration::from_mins(reach.minutes.into()));
+    Ok(Some(Subject { index, root: actor.identity == Identity::Root, regions, from, to }))
 }
 
 fn earlier(time: Timestamp, by: SignedDuration) -> Timestamp {
@@ -307,7 +295,7 @@ fn of(actor: &Actor, subject: &Subject, ended: &[Ended], told: &BTreeSet<&str>, 
         let theirs = move |each: &&Ended| each.part == part && subject.regions.contains(&each.region);
         ended.iter().filter(theirs)
     };
-    let records = |part: Part| about(part).flat_map(|each| each.records.iter().cloned()).collect();
+    let records = |part: Part| about(part).flat_map(|each| &each.records).collect();
     let seen = Seen {
         by_key: records(Part::Key(subject.index)),
         of_root: if subject.root { records(Part::Root) } else { Vec::new() },
@@ -360,11 +348,13 @@ mod tests {
             let record = Record::new(&text, Json::parse(&text).unwrap());
             let origin = Origin { owner: String::new(), log_group: String::new(), log_stream: String::new() };
             let found = vec![Match { record, rules: Vec::new(), received: None }];
-            let mut alert = Alert::new(origin, found, Vec::new(), &[]).unwrap();
-            let subjects = subjects(&mut alert, Reach { minutes: 60, timeout: Duration::from_secs(3) });
-            let found = subjects.first().map(|subject| subject.regions.iter().map(String::as_str).collect());
+            let alert = Alert::new(origin, found, Vec::new(), &[]).unwrap();
+            let reach = Reach { minutes: 60, timeout: Duration::from_secs(3) };
+            let subject = subject(&alert, 0, &alert.actors[0], reach);
+            let why_not = matches!(subject, Err(Related::UnknownPartition));
+            let regions = subject.ok().flatten().map(|subject| subject.regions);
+            let found = regions.as_ref().map(|regions| regions.iter().map(String::as_str).collect());
             assert_eq!(found, asked, "{region:?} {arn:?}");
-            let why_not = matches!(alert.actors[0].related, Some(Related::UnknownPartition));
             assert_eq!(why_not, asked.is_none(), "{region:?} {arn:?}");
         }
     }

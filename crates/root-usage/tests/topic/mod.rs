@@ -4,11 +4,10 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use root_usage::alert::Why;
 use root_usage::config::Config;
 use root_usage::email::{Message, SUBJECT_MAX};
 use root_usage::handler::{Handler, HandlerError, Invocation};
-use root_usage::history::{History, LookUpError, Page, Query, Recorded};
+use root_usage::history::{History, LookUpError, Page, Query, Recorded, Why};
 use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
 use root_usage::report::Report;
 use serde_json::Value;

@@ -4,8 +4,69 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Action, Actor, Category, Issued, Match, access, consequence};
+use serde::Serialize;
+
+use crate::alert::access::{self, Access, Issued};
+use crate::alert::{Action, Actor, Alert, Category, Identity, Match, category};
 use crate::record::Record;
+
+/// What was looked up about an alert's actors, beside it: in their order, as far as there is something.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// About each actor.
+    pub(super) by_actor: Vec<Answer>,
+    /// Look-ups that were begun.
+    pub look_ups: usize,
+    /// Look-ups that failed.
+    pub failures: usize,
+}
+
+/// What was looked up about an actor.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The record of the `AssumeRoot` call that began their session, where the alert doesn't know it.
+    pub root_call: Option<Record>,
+    /// What else they did, where that was to be looked up.
+    pub related: Option<Related>,
+}
+
+/// An actor, and what was looked up about them.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    answer: Option<&'a Answer>,
+}
+
+impl Answers {
+    /// The alert's actors, the gravest first, each with what was looked up about them.
+    pub fn of<'a>(&'a self, alert: &'a Alert) -> impl Iterator<Item = Answered<'a>> + Clone {
+        let answers = self.by_actor.iter().map(Some).chain(std::iter::repeat(None));
+        alert.actors.iter().zip(answers).map(|(actor, answer)| Answered { actor, answer })
+    }
+}
+
+impl<'a> Answered<'a> {
+    /// By what means they acted.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.answer
+            .filter(|answer| answer.root_call.is_some())
+            .map_or(self.actor.access, |_| Access::CentralRootSession)
+    }
+
+    /// The record of the `AssumeRoot` call that began a central root session, where it is known.
+    #[must_use]
+    pub fn root_call(&self) -> Option<&'a Record> {
+        self.actor.root_call.as_ref().or_else(|| self.answer?.root_call.as_ref())
+    }
+
+    /// What else they did, where that was to be looked up.
+    #[must_use]
+    pub fn related(&self) -> Option<&'a Related> {
+        self.answer?.related.as_ref()
+    }
+}
 
 /// What the event history says of an actor.
 #[derive(Debug, Clone)]
@@ -65,7 +126,8 @@ pub struct Gap {
 }
 
 /// Why a look-up did not come to its end.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Why {
     /// There is more than is read.
     Cut,
@@ -81,8 +143,11 @@ pub enum Why {
     Malformed,
     /// Some of the events in the answer made no sense.
     UnreadableEvents,
-    /// Any other error, by its code.
-    Refused(String),
+    /// Any other error.
+    Refused {
+        /// Its code.
+        code: String,
+    },
     /// The look-up itself failed, which is a fault of this program.
     Fault,
 }
@@ -97,28 +162,28 @@ impl Why {
 
 /// Records of the event history that a look-up gave.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub(super) struct Seen<'r> {
     /// Of the actor's access key.
-    pub by_key: Vec<Record>,
+    pub by_key: Vec<&'r Record>,
     /// Of root, in the time around the alert.
-    pub of_root: Vec<Record>,
+    pub of_root: Vec<&'r Record>,
     /// Of root, before that.
-    pub before: Vec<Record>,
+    pub before: Vec<&'r Record>,
 }
 
 /// Whether root did something here. A sign-in that failed was somebody at the door, whoever it was.
 #[must_use]
-pub fn is_activity(record: &Record) -> bool {
-    record.is_root() && consequence::category(record) != Category::FailedSignIn
+pub(super) fn is_activity(record: &Record) -> bool {
+    record.is_root() && category(record) != Category::FailedSignIn
 }
 
 /// What an actor did in the history: what is theirs, within the time, and not in the alert itself.
 ///
 /// `told` holds the ids of the alert's own events. The second value is root's newest activity before it.
 #[must_use]
-pub fn activity(
+pub(super) fn activity(
     actor: &Actor,
-    seen: &Seen,
+    seen: &Seen<'_>,
     (from, to): (Timestamp, Timestamp),
     told: &BTreeSet<&str>,
 ) -> (Vec<Action>, Option<(Timestamp, String)>) {
@@ -137,12 +202,12 @@ pub fn activity(
         (Some(session), None) => sessions.contains(&session),
         (None, Some(key)) => keys.contains(&key),
     };
-    let root = actor.identity == super::Identity::Root;
-    let by_key = seen
-        .by_key
-        .iter()
-        .filter(|record| record.access_key_id().is_some_and(|key| keys.contains(&key)) && (record.is_root() || !root));
-    let of_root = seen.of_root.iter().filter(|record| root && record.is_root());
+    let root = actor.identity == Identity::Root;
+    let by_key =
+        seen.by_key.iter().copied().filter(|record| {
+            record.access_key_id().is_some_and(|key| keys.contains(&key)) && (record.is_root() || !root)
+        });
+    let of_root = seen.of_root.iter().copied().filter(|record| root && record.is_root());
     let mut actions = Vec::new();
     for record in by_key.chain(of_root.clone().filter(|record| theirs(record))) {
         if within(record) && new(record) {
@@ -152,7 +217,7 @@ pub fn activity(
     }
     actions.sort_by_cached_key(Action::gravity);
     let began = actor.span().map_or(to, |(began, _)| began);
-    let before = seen.before.iter().filter(|_| root);
+    let before = seen.before.iter().copied().filter(|_| root);
     let others = before.chain(of_root.filter(|record| !theirs(record) || !within(record)));
     let earlier = others
         .filter(|record| record.event_id().is_none_or(|id| !told.contains(id)) && is_activity(record))
