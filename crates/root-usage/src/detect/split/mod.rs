@@ -12,7 +12,7 @@ mod piece;
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch};
 
-use bits::{BLOCK, Bits};
+use bits::{BLOCK, Marks, brackets};
 pub use gap::is_label;
 use gap::{Token, Until, tokens};
 pub use piece::{Fault, Piece};
@@ -150,13 +150,18 @@ impl Splitter {
         block: &[u8; BLOCK],
         each: &mut impl FnMut(Piece<'_>) -> bool,
     ) -> Result<(), Fault> {
-        let Bits { mut quote, backslash, mut open, mut close, u } = Bits::of(simd, block);
+        let Marks { mut quote, backslash, u } = Marks::of(simd, block);
         if backslash | self.backslash != 0 {
             if (backslash << 1 | self.backslash) & u != 0 {
                 self.unicode = self.scanned + BLOCK;
             }
             quote &= !self.escapes(backslash);
             self.backslash = backslash >> 63;
+        }
+        // Of log events, nearly all blocks are inside a message, from one end to the other.
+        if quote == 0 && self.text != 0 {
+            self.scanned += BLOCK;
+            return Ok(());
         }
         // Each quotation mark turns over every bit from its own on.
         let mut text = quote;
@@ -165,8 +170,8 @@ impl Splitter {
         }
         text ^= self.text;
         self.text = if text >> 63 == 1 { u64::MAX } else { 0 };
-        open &= !text;
-        close &= !text;
+        let (open, close) = brackets(simd, block);
+        let (open, close) = (open & !text, close & !text);
         if open | close != 0 {
             let closing = close.count_ones() as usize;
             // Where no record can begin or end and none of the arrays can open, counting is enough.
