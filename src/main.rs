@@ -7,11 +7,13 @@ mod pace;
 mod sns;
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
 use root_usage::config::Config;
-use root_usage::handler::{Handler, Invocation};
+use root_usage::handler::{Handler, HandlerError, Invocation};
+use root_usage::report::Closing;
 use serde_json::value::RawValue;
 
 use aws::Aws;
@@ -34,15 +36,28 @@ async fn main() -> ExitCode {
     };
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let aws = Aws::default();
+    let (function, metrics) = (&config.style.function.clone(), config.metrics);
     let handler = &Handler::new(config, Sns::new(topic, aws.clone()), CloudTrail::new(aws));
-    let function = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        let started = Instant::now();
         let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);
-        let result = handler
-            .handle(Invocation { event: event.payload.get(), request_id: &event.context.request_id, time_left })
-            .await;
-        result.map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.chain() })
+        let request_id = &event.context.request_id;
+        let handled = handler.handle(Invocation { event: event.payload.get(), request_id, time_left }).await;
+        let error = handled.result.as_ref().err().map(HandlerError::chain);
+        let closing = Closing {
+            report: &handled.report,
+            error: error.as_deref(),
+            request_id,
+            function,
+            event_bytes: event.payload.get().len(),
+            took: started.elapsed(),
+            now: Timestamp::now(),
+            metrics: metrics && !handled.quiet,
+        };
+        log::close(&closing);
+        handled.done().map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.chain() })
     });
-    match lambda_runtime::run(function).await {
+    match lambda_runtime::run(service).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error, "stopped");

@@ -10,7 +10,7 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError;
 use root_usage::config::TopicArn;
 use root_usage::email::Message;
-use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
+use root_usage::notify::{Notify, Receipt, Refusal, Remedy, topic};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
@@ -113,9 +113,13 @@ impl Sns {
 impl Notify for Sns {
     type Error = SnsError;
 
+    fn fits(&self, message: &Message) -> bool {
+        topic::fits(message)
+    }
+
     async fn publish(&self, message: &Message) -> Result<Receipt, SnsError> {
         let publish = self.client().await.publish().topic_arn(self.topic.as_str()).subject(message.subject.as_str());
-        let publish = match message.payload() {
+        let publish = match topic::payload(message) {
             Some(payload) => publish.message_structure("json").message(payload),
             None => publish.message(&message.text),
         };

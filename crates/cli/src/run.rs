@@ -79,11 +79,8 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> 
     let mut failed = 0;
     for file in &arguments.files {
         let handled = read(file).and_then(|event| {
-            Ok(runtime.block_on(handler.handle(Invocation {
-                event: &event,
-                request_id: "",
-                time_left: Duration::from_secs(60),
-            }))?)
+            let invocation = Invocation { event: &event, request_id: "", time_left: Duration::from_secs(60) };
+            Ok(runtime.block_on(handler.handle(invocation)).done()?)
         });
         // Whatever became of the file: what was mailed before it failed was mailed.
         let messages = handler.notify().take();

@@ -4,6 +4,7 @@
 use filter_pattern::json::Json;
 use root_usage::alert::{Access, Alert, Category, Match, Origin};
 use root_usage::email::{Language, Message, Style};
+use root_usage::notify::topic;
 use root_usage::record::{Outcome, Record};
 use serde_json::{Value, json};
 
@@ -20,7 +21,11 @@ fn alert(records: &[Value], beside: &[Value]) -> Alert {
 
 fn mails(alert: &Alert) -> String {
     let styles = [Language::English, Language::Japanese].map(|language| Style { language, ..Style::default() });
-    styles.iter().map(|style| Message::new(alert, style).unwrap()).map(|mail| mail.text + &mail.document).collect()
+    styles
+        .iter()
+        .map(|style| Message::new(alert, style, topic::fits).unwrap())
+        .map(|mail| mail.text + &mail.document)
+        .collect()
 }
 
 /// The records of three real console sessions of 2023 (invictus-ir/aws_dataset, MIT), as root's, with documentation
@@ -287,7 +292,7 @@ fn a_sign_in_event_ended_as_it_says() {
             let event = event(answer, more);
             assert_eq!(record(&event).outcome(), outcome, "{event}");
             let alert = alert(std::slice::from_ref(&event), &[]);
-            let said = Message::new(&alert, &Style::default()).unwrap();
+            let said = Message::new(&alert, &Style::default(), topic::fits).unwrap();
             assert_eq!(
                 said.subject.as_str().contains("succeeded"),
                 outcome == Outcome::Succeeded,
@@ -322,7 +327,7 @@ fn an_account_is_told_where_the_record_names_one() {
         assert_eq!(record(&value).account(), account, "{value}");
         let mut alert = alert(std::slice::from_ref(&value), &[]);
         alert.origin.owner = "012345678901".to_owned();
-        let text = Message::new(&alert, &Style::default()).unwrap().text;
+        let text = Message::new(&alert, &Style::default(), topic::fits).unwrap().text;
         let unknown = text.contains("an account that the record does not name");
         assert_eq!(unknown, account.is_none(), "{value}: {text}");
         assert!(!text.contains("different account"), "{value}: {text}");

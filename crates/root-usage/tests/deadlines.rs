@@ -32,7 +32,7 @@ async fn run(jump: usize, by: Duration) -> (Result<Report, String>, Vec<Message>
     };
     let handler = Handler::new(config, Outbox::default(), history).with_clock(clock);
     let result =
-        handler.handle(Invocation { event: &event, request_id: "r", time_left: Duration::from_secs(30) }).await;
+        handler.handle(Invocation { event: &event, request_id: "r", time_left: Duration::from_secs(30) }).await.done();
     let messages = handler.notify().take();
     (result.map_err(|error: HandlerError<_>| error.kind().to_owned()), messages, asked.load(Ordering::Relaxed))
 }

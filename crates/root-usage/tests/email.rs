@@ -6,7 +6,8 @@ use std::sync::Arc;
 use filter_pattern::json::Json;
 use proptest::prelude::*;
 use root_usage::alert::{Alert, Match, Origin, Unreadable};
-use root_usage::email::{Language, MESSAGE_MAX, Message, SMS_MAX, SUBJECT_MAX, Style};
+use root_usage::email::{Language, Message, SMS_MAX, SUBJECT_MAX, Style};
+use root_usage::notify::topic;
 use root_usage::record::Record;
 use root_usage::rule::Rule;
 use serde_json::{Value, json};
@@ -248,7 +249,11 @@ fn check(message: &Message) -> Result<(), TestCaseError> {
     prop_assert!((1..=SUBJECT_MAX).contains(&subject.len()), "{subject:?}");
     prop_assert!(subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{subject:?}");
     prop_assert!(message.sms.len() <= SMS_MAX && message.sms.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-    prop_assert!(message.payload().unwrap().len() <= MESSAGE_MAX, "{}", message.payload().unwrap().len());
+    prop_assert!(
+        topic::payload(message).unwrap().len() <= topic::MESSAGE_MAX,
+        "{}",
+        topic::payload(message).unwrap().len()
+    );
     Ok(())
 }
 
@@ -257,7 +262,7 @@ proptest! {
 
     #[test]
     fn lines_that_are_ours_stay_ours(records in prop::collection::vec(record(), 1..4), name in hostile()) {
-        let message = Message::new(&alert(&records, &name), &style(Language::English)).unwrap();
+        let message = Message::new(&alert(&records, &name), &style(Language::English), topic::fits).unwrap();
         check(&message)?;
         for (number, line) in message.text.lines().enumerate() {
             let step = line.split_once(". ").is_some_and(|(number, _)| number.parse::<usize>().is_ok());
@@ -297,7 +302,7 @@ proptest! {
             record
         }).collect();
         let language = if japanese { Language::Japanese } else { Language::English };
-        check(&Message::new(&alert(&records, &filler), &style(language)).unwrap())?;
+        check(&Message::new(&alert(&records, &filler), &style(language), topic::fits).unwrap())?;
     }
 }
 
@@ -315,8 +320,12 @@ fn a_message_of_very_many_long_records_is_shortened_from_the_least_serious_end()
             })
         })
         .collect();
-    let message = Message::new(&alert(&records, "name"), &style(Language::English)).unwrap();
-    assert!(message.payload().unwrap().len() <= MESSAGE_MAX, "{}", message.payload().unwrap().len());
+    let message = Message::new(&alert(&records, "name"), &style(Language::English), topic::fits).unwrap();
+    assert!(
+        topic::payload(&message).unwrap().len() <= topic::MESSAGE_MAX,
+        "{}",
+        topic::payload(&message).unwrap().len()
+    );
     assert!(message.text.starts_with("Root stopped a CloudTrail trail from 203.0.113.7"), "{}", message.text);
     let document: Value = serde_json::from_str(&message.document).unwrap();
     let listed = document["actors"].as_array().unwrap().len() as u64;
@@ -343,7 +352,7 @@ fn a_subject_gives_up_its_action_before_anything_else() {
         ("CreateUser", "2001:db8:85a3:1234:5678:8a2e:1370:7334"),
     ];
     for (name, ip) in rows {
-        let message = Message::new(&alert(&[record(name, ip)], "x"), &style(Language::English)).unwrap();
+        let message = Message::new(&alert(&[record(name, ip)], "x"), &style(Language::English), topic::fits).unwrap();
         let subject = message.subject.as_str();
         for part in ["[HIGH]", ip, "ap-northeast-1", "111122223333", &name[..4]] {
             assert!(subject.contains(part), "{subject}");

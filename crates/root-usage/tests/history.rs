@@ -8,10 +8,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use root_usage::config::Config;
-use root_usage::email::{MESSAGE_MAX, Message};
+use root_usage::email::Message;
 use root_usage::handler::{Handler, Invocation};
 use root_usage::history::{By, History, LookUpError, Page, Query, Recorded, Why};
 use root_usage::notify::Outbox;
+use root_usage::notify::topic;
 use root_usage::report::Report;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -32,7 +33,7 @@ fn config(vars: &[(&str, &str)]) -> Config {
 /// The report and the mails of one event with this history.
 async fn mails(event: &str, history: impl History, vars: &[(&str, &str)]) -> (Report, Vec<Message>) {
     let handler = Handler::new(config(vars), Outbox::default(), history);
-    let report = handler.handle(Invocation { event, request_id: "r", time_left: MINUTE }).await.unwrap();
+    let report = handler.handle(Invocation { event, request_id: "r", time_left: MINUTE }).await.done().unwrap();
     (report, handler.notify().take())
 }
 
@@ -50,7 +51,7 @@ fn valid(mail: &Message) {
     let document: Value = serde_json::from_str(&mail.document).unwrap();
     let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}");
-    assert!(mail.payload().unwrap().len() <= MESSAGE_MAX);
+    assert!(topic::payload(mail).unwrap().len() <= topic::MESSAGE_MAX);
 }
 
 /// A history that keeps what it was asked, and answers from another.
@@ -323,6 +324,7 @@ async fn the_deadline_is_kept_and_what_came_before_it_is_told() {
         let report = handler
             .handle(Invocation { event: &event("create-access-key"), request_id: "r", time_left: left })
             .await
+            .done()
             .unwrap();
         let took = start.elapsed().as_millis();
         assert!((ends_ms..=ends_ms + 1).contains(&took), "{took} ms");

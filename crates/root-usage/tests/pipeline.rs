@@ -8,10 +8,11 @@ use std::time::Duration;
 use filter_pattern::Pattern;
 use filter_pattern::json::Json;
 use root_usage::config::Config;
-use root_usage::email::{MESSAGE_MAX, Message, SMS_MAX, SUBJECT_MAX};
+use root_usage::email::{Message, SMS_MAX, SUBJECT_MAX};
 use root_usage::handler::{Handler, Invocation};
 use root_usage::history::Recorded;
 use root_usage::notify::Outbox;
+use root_usage::notify::topic;
 use root_usage::report::Report;
 use root_usage::rule::Rule;
 use serde_json::Value;
@@ -32,7 +33,7 @@ fn events() -> Vec<(String, String, Value)> {
 
 async fn handle(handler: &Handler<Outbox, Recorded>, event: &str) -> (Report, Vec<Message>) {
     let report =
-        handler.handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(60) }).await.unwrap();
+        handler.handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(60) }).await.done().unwrap();
     (report, handler.notify().take())
 }
 
@@ -66,7 +67,7 @@ async fn every_event_is_counted_and_mailed_as_its_source_says() {
             let subject = mail.subject.as_str();
             assert!((1..=SUBJECT_MAX).contains(&subject.len()), "{name}: {subject}");
             assert!(subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{name}: {subject}");
-            assert!(mail.payload().unwrap().len() <= MESSAGE_MAX, "{name}");
+            assert!(topic::payload(mail).unwrap().len() <= topic::MESSAGE_MAX, "{name}");
             assert!(mail.sms.len() <= SMS_MAX && mail.sms.is_ascii(), "{name}: {}", mail.sms);
             let document: Value = serde_json::from_str(&mail.document).unwrap();
             let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use root_usage::alert::{Alert, Attribution, Issued, Origin, Unreadable};
 use root_usage::email::{EmailError, Message, Style};
+use root_usage::notify::topic;
 use root_usage::record::Record;
 use serde::Serialize;
 
@@ -208,7 +209,7 @@ impl Everything {
             let Some(style) = style else { break };
             let matches = letter.found.iter().map(|index| (*index, self.found[*index].matched.clone())).collect();
             if let Some(alert) = Alert::attributed(letter.origin, matches, letter.unreadable, &attribution) {
-                messages.push(Message::new(&alert, style)?);
+                messages.push(Message::new(&alert, style, topic::fits)?);
             }
         }
         Ok((self.found, messages, summary))

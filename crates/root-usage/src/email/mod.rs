@@ -26,11 +26,6 @@ use view::View;
 use crate::alert::{Alert, TrustedNetwork};
 use crate::history::Answers;
 
-/// The most bytes an SNS message may have, in all its forms together.
-///
-/// Source: SNS API Reference, `Publish`, 262,144 bytes of UTF-8.
-pub const MESSAGE_MAX: usize = 262_144;
-
 /// The most characters a text message on a phone may have.
 ///
 /// Source: SNS Developer Guide, one SMS part in the GSM alphabet has 160; carriers' prefixes take some of them.
@@ -109,13 +104,13 @@ const BUDGETS: [Budget; 4] = [
 ];
 
 impl Message {
-    /// Writes the mail about an alert of which nothing was looked up, in all its forms.
+    /// Writes the mail about an alert of which nothing was looked up, in all its forms and so short that it `fits`.
     ///
     /// # Errors
     ///
     /// [`EmailError`] if the template or the document fails, which no content can cause.
-    pub fn new(alert: &Alert, style: &Style) -> Result<Self, EmailError> {
-        Self::write(alert, &Answers::default(), style, || true).map(|(message, _)| message)
+    pub fn new(alert: &Alert, style: &Style, fits: impl Fn(&Self) -> bool) -> Result<Self, EmailError> {
+        Self::write(alert, &Answers::default(), style, fits, || true).map(|(message, _)| message)
     }
 
     /// The same with what was looked up; `None` if time was up before it was small enough.
@@ -127,15 +122,17 @@ impl Message {
         alert: &Alert,
         answers: &Answers,
         style: &Style,
+        fits: impl Fn(&Self) -> bool,
         in_time: impl Fn() -> bool,
     ) -> Result<Option<Self>, EmailError> {
-        Self::write(alert, answers, style, in_time).map(|(message, fits)| fits.then_some(message))
+        Self::write(alert, answers, style, fits, in_time).map(|(message, fits)| fits.then_some(message))
     }
 
     fn write(
         alert: &Alert,
         answers: &Answers,
         style: &Style,
+        fits: impl Fn(&Self) -> bool,
         in_time: impl Fn() -> bool,
     ) -> Result<(Self, bool), EmailError> {
         let subject = Subject::of(alert);
@@ -149,7 +146,7 @@ impl Message {
             let view = View::new(alert, answers, style, budget, message.subject.as_str());
             message.text = words::text(&view, style.language).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
-            if message.payload().is_none_or(|payload| payload.len() <= MESSAGE_MAX) {
+            if fits(&message) {
                 return Ok((message, true));
             }
             if !in_time() {
@@ -157,15 +154,5 @@ impl Message {
             }
         }
         Ok((message, false))
-    }
-
-    /// What SNS gets with `MessageStructure=json`: a text for each protocol that has one of its own. `None` for a
-    /// message that is plain text for all of them.
-    #[must_use]
-    pub fn payload(&self) -> Option<String> {
-        if self.document.is_empty() {
-            return None;
-        }
-        Some(serde_json::json!({ "default": self.document, "email": self.text, "sms": self.sms }).to_string())
     }
 }

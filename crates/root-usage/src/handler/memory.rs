@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Form;
 use crate::alert::{Actor, Alert, AlertId, Held, Kind};
 
 /// How many mailed records, and how many mails that may have arrived, are remembered.
@@ -21,15 +23,18 @@ const TEST_PAUSE: Duration = Duration::from_secs(60);
 const WHO_MAX: usize = 64;
 
 /// What names a record, or an event that can't be read: a SHA-256.
-pub(super) type Key = [u8; 32];
+pub type Key = [u8; 32];
 
-/// What is remembered.
+/// What is remembered. It is asked before something is told, and told afterwards.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct Memory(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
     /// Records that were mailed, and events about which a mail said that they can't be read.
-    pub mailed: Recent<Key>,
+    mailed: Recent<Key>,
     /// Alerts that were sent without an answer: they may have arrived.
-    pub unanswered: Recent<AlertId>,
+    unanswered: Recent<AlertId>,
     /// When mails of limited kinds went out.
     limits: HashMap<Limited, Instant>,
     /// What was held back so far.
@@ -88,7 +93,7 @@ impl Limited {
 }
 
 /// The newest of many, the oldest forgotten first.
-pub(super) struct Recent<T> {
+struct Recent<T> {
     order: VecDeque<T>,
     all: HashSet<T>,
 }
@@ -100,11 +105,11 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T: Copy + Eq + Hash> Recent<T> {
-    pub(super) fn has(&self, item: &T) -> bool {
+    fn has(&self, item: &T) -> bool {
         self.all.contains(item)
     }
 
-    pub(super) fn remember(&mut self, items: impl IntoIterator<Item = T>) {
+    fn remember(&mut self, items: impl IntoIterator<Item = T>) {
         for item in items {
             if self.all.insert(item) {
                 self.order.push_back(item);
@@ -118,15 +123,88 @@ impl<T: Copy + Eq + Hash> Recent<T> {
     }
 }
 
+// Asynchronous, as one that several instances share has to be.
+#[allow(clippy::unused_async, reason = "who asks must not know that this one answers at once")]
 impl Memory {
+    /// Which of these were mailed.
+    pub(super) async fn mailed(&self, keys: &[Key]) -> HashSet<Key> {
+        let remembered = self.lock();
+        keys.iter().filter(|key| remembered.mailed.has(key)).copied().collect()
+    }
+
+    /// The alert with what was held back before it, if it may go out now; else how many records and log events are held
+    /// back with it.
+    pub(super) async fn admit(&self, alert: Alert, limits: Option<&[Limited]>, keys: &[Key]) -> Result<Alert, usize> {
+        let mut remembered = self.lock();
+        if limits.is_some_and(|limits| !remembered.is_open(limits)) {
+            remembered.held.add(&alert);
+            remembered.mailed.remember(keys.iter().copied());
+            return Err(alert.matched() + alert.unreadable.len());
+        }
+        let may_be_repeated = remembered.unanswered.has(&alert.id);
+        Ok(Alert { held: remembered.held.clone(), may_be_repeated, ..alert })
+    }
+
+    /// An alert went out in this form, under these limits.
+    pub(super) async fn told(&self, alert: &Alert, form: &Form, limits: &[Limited], keys: &[Key]) {
+        let mut remembered = self.lock();
+        remembered.mailed.remember(keys.iter().copied());
+        remembered.sent(limits);
+        if *form == Form::Whole {
+            remembered.held.subtract(&alert.held);
+        }
+    }
+
+    /// An alert may have gone out, or not.
+    pub(super) async fn lost(&self, alert: AlertId) {
+        self.lock().unanswered.remember([alert]);
+    }
+
+    /// Whether a mail may go out about an event that can't be read. If not, it is held back, or was told before.
+    pub(super) async fn admit_damaged(&self, event: Key) -> bool {
+        let mut remembered = self.lock();
+        if remembered.mailed.has(&event) {
+            return false;
+        }
+        let open = remembered.is_open(&[Limited::Damaged]);
+        if !open {
+            remembered.held.damaged += 1;
+            remembered.mailed.remember([event]);
+        }
+        open
+    }
+
+    /// A mail went out about an event that can't be read.
+    pub(super) async fn told_damaged(&self, event: Key) {
+        let mut remembered = self.lock();
+        remembered.mailed.remember([event]);
+        remembered.sent(&[Limited::Damaged]);
+    }
+
+    /// Whether a mail may go out now that falls under this limit; from now on none may.
+    pub(super) async fn admit_limited(&self, limit: Limited) -> bool {
+        let mut remembered = self.lock();
+        let open = remembered.is_open(std::slice::from_ref(&limit));
+        if open {
+            remembered.sent(&[limit]);
+        }
+        open
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Remembered {
     /// Whether a mail may go out now that falls under these limits: under one of them there was none for a while.
-    pub(super) fn is_open(&mut self, limits: &[Limited]) -> bool {
+    fn is_open(&mut self, limits: &[Limited]) -> bool {
         self.limits.retain(|limit, last| last.elapsed() < limit.pause());
         limits.iter().any(|limit| !self.limits.contains_key(&self.shared(limit)))
     }
 
     /// A mail went out under these limits.
-    pub(super) fn sent(&mut self, limits: &[Limited]) {
+    fn sent(&mut self, limits: &[Limited]) {
         for limit in limits {
             let limit = self.shared(limit);
             self.limits.insert(limit, Instant::now());
@@ -141,25 +219,5 @@ impl Memory {
             }
             limit => limit.clone(),
         }
-    }
-
-    /// An alert did not go out.
-    pub(super) fn hold(&mut self, alert: &Alert) {
-        self.held.add(alert);
-    }
-
-    /// A mail about a batch that can't be read did not go out.
-    pub(super) fn hold_damaged(&mut self) {
-        self.held.damaged += 1;
-    }
-
-    /// What was held back so far.
-    pub(super) fn held(&self) -> Held {
-        self.held.clone()
-    }
-
-    /// A mail told this much of what was held back.
-    pub(super) fn told(&mut self, held: &Held) {
-        self.held.subtract(held);
     }
 }

@@ -5,7 +5,7 @@ use std::slice;
 
 use sha2::{Digest, Sha256};
 
-use super::memory::{Key, Recent};
+use super::memory::Key;
 use crate::alert::{Match, Unreadable};
 use crate::batch::LogEvent;
 use crate::detect::reading::{Reading, faulty, read};
@@ -22,48 +22,62 @@ const FOUND_MAX: usize = 24 << 20;
 /// What a log event that was found takes beside its record: its keys, its place in every list and order.
 const FOUND_EACH: usize = 512;
 
+/// The most records kept that only say where credentials came from.
+const BESIDE_MAX: usize = 1000;
+
+/// A batch that is read, one mail's worth after the other.
+pub(super) struct Batch<'b> {
+    log_events: slice::Iter<'b, LogEvent<'b>>,
+    rules: &'b RuleSet,
+    /// What was found in it so far.
+    seen: HashSet<Key>,
+    /// Records that no rule matches, and that yet say where credentials came from.
+    beside: Vec<Record>,
+}
+
 /// What a batch held that somebody should know.
 #[derive(Default)]
 pub(super) struct Found {
-    pub matches: Vec<Match>,
+    /// Each with what it is known by.
+    pub matches: Vec<(Match, Option<Key>)>,
     pub unreadable: Vec<Unreadable>,
-    pub keys: Vec<Key>,
     /// There was no time to read the rest.
     pub cut: bool,
 }
 
-/// The most records kept that only say where credentials came from.
-const BESIDE_MAX: usize = 1000;
+impl<'b> Batch<'b> {
+    pub fn new(log_events: &'b [LogEvent<'b>], rules: &'b RuleSet) -> Self {
+        Self { log_events: log_events.iter(), rules, seen: HashSet::new(), beside: Vec::new() }
+    }
 
-impl Found {
-    /// Reads log events and counts them, until there are enough for a mail.
-    ///
-    /// What was `mailed`, or `seen` in this batch, is a duplicate.
-    pub fn next(
-        log_events: &mut slice::Iter<'_, LogEvent<'_>>,
-        rules: &RuleSet,
-        mailed: &Recent<Key>,
-        seen: &mut HashSet<Key>,
-        beside: &mut Vec<Record>,
-        report: &mut Report,
-        in_time: impl Fn() -> bool,
-    ) -> Self {
-        let mut found = Self::default();
+    /// Whether all of it was read.
+    pub fn is_over(&self) -> bool {
+        self.log_events.len() == 0
+    }
+
+    /// Records that no rule matches, and that yet say where credentials came from.
+    pub fn beside(&self) -> &[Record] {
+        &self.beside
+    }
+
+    /// Reads log events and counts them, until there are enough for a mail. What comes twice is a duplicate.
+    pub fn next(&mut self, report: &mut Report, in_time: impl Fn() -> bool) -> Found {
+        let mut found = Found::default();
         let mut bytes = 0;
-        while bytes < FOUND_MAX && log_events.len() > 0 {
+        while bytes < FOUND_MAX && !self.is_over() {
             found.cut = !in_time();
             if found.cut {
                 break;
             }
-            let Some(event) = log_events.next() else { break };
+            let Some(event) = self.log_events.next() else { break };
             // A fault in one log event must not cost the others.
-            let reading = caught(|| read(event, rules));
-            match reading.unwrap_or_else(|fault| Reading::Unreadable(faulty(event, rules, fault.to_string()))) {
+            let reading = caught(|| read(event, self.rules));
+            match reading.unwrap_or_else(|fault| Reading::Unreadable(faulty(event, self.rules, fault.to_string()))) {
                 Reading::Ignored => report.ignored += 1,
                 Reading::Beside(record) => {
                     report.ignored += 1;
-                    if beside.len() < BESIDE_MAX {
-                        beside.push(record);
+                    if self.beside.len() < BESIDE_MAX {
+                        self.beside.push(record);
                     }
                 }
                 Reading::Unreadable(unreadable) => {
@@ -73,18 +87,33 @@ impl Found {
                 }
                 Reading::Match(matched) => {
                     let key = key(&matched.record);
-                    if key.is_some_and(|key| mailed.has(&key) || !seen.insert(key)) {
+                    if key.is_some_and(|key| !self.seen.insert(key)) {
                         report.duplicate += 1;
                         continue;
                     }
                     report.matched += 1;
                     bytes += FOUND_EACH + matched.record.memory();
-                    found.keys.extend(key);
-                    found.matches.push(matched);
+                    found.matches.push((matched, key));
                 }
             }
         }
         found
+    }
+}
+
+impl Found {
+    /// What the matches are known by.
+    pub fn keys(&self) -> Vec<Key> {
+        self.matches.iter().filter_map(|(_, key)| *key).collect()
+    }
+
+    /// Forgets matches that were mailed before: they are duplicates.
+    pub fn forget(&mut self, mailed: &HashSet<Key>, report: &mut Report) {
+        let before = self.matches.len();
+        self.matches.retain(|(_, key)| key.is_none_or(|key| !mailed.contains(&key)));
+        let duplicate = before - self.matches.len();
+        report.matched -= duplicate;
+        report.duplicate += duplicate;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Publishing a message.
 
+pub mod topic;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -30,6 +32,9 @@ pub trait Refusal: Error + Send + Sync + 'static {
 pub trait Notify {
     /// Why a message could not be published.
     type Error: Refusal;
+
+    /// Whether a message is small enough to be taken.
+    fn fits(&self, message: &Message) -> bool;
 
     /// Publishes a message and says under which id it was taken.
     fn publish(&self, message: &Message) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
@@ -67,6 +72,11 @@ impl Refusal for Infallible {
 
 impl Notify for Outbox {
     type Error = Infallible;
+
+    /// What a topic takes: that is where the function sends them.
+    fn fits(&self, message: &Message) -> bool {
+        topic::fits(message)
+    }
 
     async fn publish(&self, message: &Message) -> Result<Receipt, Infallible> {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);

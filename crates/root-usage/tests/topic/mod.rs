@@ -8,7 +8,7 @@ use root_usage::config::Config;
 use root_usage::email::{Message, SUBJECT_MAX};
 use root_usage::handler::{Handler, HandlerError, Invocation};
 use root_usage::history::{History, LookUpError, Page, Query, Recorded, Why};
-use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
+use root_usage::notify::{Notify, Receipt, Refusal, Remedy, topic};
 use root_usage::report::Report;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -56,6 +56,10 @@ pub struct Topic {
 
 impl Notify for Topic {
     type Error = NotTaken;
+
+    fn fits(&self, message: &Message) -> bool {
+        topic::fits(message)
+    }
 
     async fn publish(&self, message: &Message) -> Result<Receipt, NotTaken> {
         let answer = {
@@ -109,7 +113,7 @@ pub fn handler(topic: Topic) -> Handler<Topic, Recorded> {
 }
 
 pub async fn invoke<H: History>(handler: &Handler<Topic, H>, event: &str) -> Result<Report, HandlerError<NotTaken>> {
-    handler.handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(30) }).await
+    handler.handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(30) }).await.done()
 }
 
 fn schema(text: &str) -> jsonschema::Validator {

@@ -1,0 +1,78 @@
+//! What is not about a record: batches that can't be read, tests, the heartbeat.
+
+use std::error::Error;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout_at;
+
+use super::memory::Limited;
+use super::{Handler, HandlerError, Run};
+use crate::alert::Origin;
+use crate::batch::{Batch, BatchError};
+use crate::email::{DamagedBatch, Message};
+use crate::error::chain;
+use crate::fault::Fault;
+use crate::history::{By, History, Query};
+use crate::notify::Notify;
+
+impl<N: Notify, H: History> Handler<N, H> {
+    /// Mails that a batch can't be read: once for each, and one in a while for all. The invocation fails whatever comes of
+    /// this.
+    pub(super) async fn tell_damaged(
+        &self,
+        run: &mut Run<'_>,
+        inflated_bytes: usize,
+        batch: &Batch<'_>,
+        fault: &BatchError,
+    ) {
+        let key = Sha256::digest(run.event).into();
+        if !self.memory.admit_damaged(key).await {
+            return;
+        }
+        let damaged = DamagedBatch {
+            origin: Origin::from(&batch.data),
+            reason: chain(fault),
+            event_bytes: run.event.len(),
+            inflated_bytes,
+            log_events: batch.others + batch.log_events.len(),
+            time: Timestamp::now(),
+        };
+        let Ok(message) = Message::damaged(&damaged, &self.config.style) else { return };
+        match self.publish(run, &message).await {
+            Ok(()) => self.memory.told_damaged(key).await,
+            Err(error) => {
+                tracing::error!(error = error.chain(), "the mail about an unreadable batch could not be sent");
+            }
+        }
+    }
+
+    /// Mails a test, at most one in a minute: whoever may invoke the function is not to flood the topic.
+    pub(super) async fn test(&self, run: &mut Run<'_>) -> Result<(), HandlerError<N::Error>> {
+        if !self.memory.admit_limited(Limited::Test).await {
+            tracing::warn!("a test went out less than a minute ago");
+            return Ok(());
+        }
+        match Message::test(&self.config.style, &self.config.rules, Timestamp::now()) {
+            Ok(message) => self.publish(run, &message).await,
+            Err(error) => Err(Fault::from(&error as &dyn Error).into()),
+        }
+    }
+
+    /// Makes a call that CloudTrail records, so that even a quiet account writes to its log group.
+    ///
+    /// A call that is denied is recorded too, and one that never arrives shows as silence.
+    pub(super) async fn heartbeat(&self, run: &mut Run<'_>) {
+        let Some(topic) = &self.config.alert_topic else { return };
+        let last = run.deadlines.publishing;
+        let to = Timestamp::now();
+        let from = to.checked_sub(SignedDuration::from_mins(1)).unwrap_or(to);
+        let query = Query { region: topic.region().to_owned(), by: By::Root, from, to, page: None };
+        match timeout_at(last, self.history.look_up(&query, last)).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "no heartbeat"),
+            Err(_) => tracing::warn!("no heartbeat in time"),
+        }
+        run.report.history_failures += 1;
+    }
+}
