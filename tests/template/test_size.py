@@ -101,6 +101,8 @@ def test_variables_fit_whatever_the_parameters_are():
             assert allowed(name, value), name
             for each in longer:
                 assert not allowed(name, each), (name, each)
+            # Where no value is as long as the limit, for its form.
+            value += "x" * (source()["Parameters"][name].get("MaxLength", 0) - len(value))
         # With its name, both in quotation marks, a colon between and a comma after them.
         sizes[variable] = len(json.dumps(variable)) + len(json.dumps(value, ensure_ascii=False).encode()) + 2
 
