@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parent / "tests" / "template"))
 from expansion import expand  # noqa: E402
 
 PAGES = [HERE / "cost.md", HERE.parent / "README.md"]
-FEW = {"Alarms": "few", "Metrics": "off"}
+FEW = {"Alarms": "few", "Settings": "METRICS=off"}
 
 # USD, US East (N. Virginia), without any free tier. Nothing fetches them: whoever changes one looks it up
 # on the service's price page and changes the date.
@@ -39,7 +39,6 @@ PRICES = {
     "key_request": (0.03 / 1e4, "a request", "KMS"),
     "put": (0.005 / 1e3, "a file written", "S3"),
     "stored": (0.023, "a GB, a month", "S3"),
-    "trace": (5.00 / 1e6, "a trace", "X-Ray"),
 }
 HOURS = 730
 SECONDS = HOURS * 3600
@@ -110,7 +109,7 @@ def stack(load, sees_all=False, memory=None, **parameters):
     rows = [("alarms", f"{metrics} × {price('alarm'):.2f}", metrics * price("alarm"))]
     if composite:
         rows.append(("composite alarm", f"{composite} × {price('composite'):.2f}", composite * price("composite")))
-    if parameters.get("Metrics") != "off":
+    if "METRICS=off" not in parameters.get("Settings", ""):
         hours = HOURS if HEARTBEAT_PUBLISHES or sees_all else mails
         cost = METRICS_OF_THE_FUNCTION * price("metric") * hours / HOURS
         arithmetic = f"{METRICS_OF_THE_FUNCTION} × {price('metric'):.2f} × {hours} of {HOURS} h"
@@ -187,10 +186,10 @@ def options():
             f"| the default stack | {default:.2f} |",
             f"| `Alarms=most` | {more(stack(SMALL, Alarms='most'))} |",
             f"| `Alarms=few` | {more(stack(SMALL, Alarms='few'))} |",
-            f"| `Metrics=off`, which takes the composite alarm with it | {more(stack(SMALL, Metrics='off'))} |",
-            f"| `Alarms=few` and `Metrics=off` | {more(stack(SMALL, **FEW))} |",
+            f"| `Settings=METRICS=off`, which takes the composite alarm with it "
+            f"| {more(stack(SMALL, Settings='METRICS=off'))} |",
+            f"| `Alarms=few` and `Settings=METRICS=off` | {more(stack(SMALL, **FEW))} |",
             f"| `AlertKey=create` | {usd(key, '+.2f')} |",
-            f"| `Tracing=Active` | {usd((HOURS + SMALL['mails']) * price('trace'), '+.2f')} |",
             f"| `Rules=root-usage,cis` | {more(stack(SMALL, sees_all=True))} |",
             f"| `CreateTrail=true` | {usd(total(trail(SMALL)), '+.2f')} |",
         ]
@@ -215,7 +214,7 @@ def memory():
 def summary():
     rows = [
         ("the default: everything watched", [total(stack(load)) for load in (SMALL, LARGE)]),
-        ("`Alarms=few`, `Metrics=off`", [total(stack(load, **FEW)) for load in (SMALL, LARGE)]),
+        ("`Alarms=few`, `Settings=METRICS=off`", [total(stack(load, **FEW)) for load in (SMALL, LARGE)]),
         ("the default with `Rules=root-usage,cis`", [total(stack(load, sees_all=True)) for load in (SMALL, LARGE)]),
         ("`AlertKey=create`, on top", [price("key")] * 2),
         ("the trail's log group and bucket, yours or the stack's", [total(trail(SMALL)), total(trail(LARGE, 17))]),

@@ -135,13 +135,10 @@ def replay_log_group(stack, since, until, pattern):
 
 
 def subscription_pattern(parameters):
-    """The pattern that the template gives the subscription.
+    """The pattern that the template gives the subscription, as long as nobody edits it there.
 
     Not read from the subscription itself: that may be what somebody has deleted or narrowed.
     """
-    pattern = parameters["SubscriptionFilterPattern"]
-    if pattern != "auto":
-        return pattern
     if parameters["Rules"] != "root-usage" or parameters["ExtraRulePattern"]:
         return ""
     rule = next(rule["pattern"] for rule in json.loads(RULES.read_text()) if rule["id"] == "root-usage")

@@ -84,9 +84,9 @@ def environment(scratch, **more):
     return env
 
 
-def run(command, env, seconds=COMMAND_SECONDS, check=True, answers=""):
-    """Run a command in the project's directory; on failure show all that it printed."""
-    done = subprocess.run(command, cwd=ROOT, env=env, timeout=seconds, text=True, input=answers, capture_output=True)
+def run(command, env, seconds=COMMAND_SECONDS, check=True, answers="", folder=ROOT):
+    """Run a command in the project's directory, or another; on failure show all that it printed."""
+    done = subprocess.run(command, cwd=folder, env=env, timeout=seconds, text=True, input=answers, capture_output=True)
     if check and done.returncode != 0:
         pytest.fail(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
     return done
@@ -165,7 +165,9 @@ def emulator(tmp_path_factory):
         with contextlib.suppress(OSError):
             return urllib.request.urlopen(f"{url}/_ministack/health", timeout=5).status == 200
 
-    with process([tool("ministack", "tools")], env, log) as running:
+    tool("ministack", "tools")
+    launcher = pathlib.Path(__file__).with_name("emulator.py")
+    with process([tool("python", "tools"), str(launcher)], env, log) as running:
         wait_for("ministack to answer", healthy, 30)
         yield Emulator(url, env, log)
 

@@ -1,7 +1,7 @@
 """The template as it ships, deployed by SAM into an emulator, from a log event to the alert.
 
-The emulator evaluates no JSON filter pattern, only terms: the stack is deployed with the term `Root`.
-The function's own rule decides then, as it does for every record that CloudWatch Logs passes to it.
+The emulator evaluates no JSON filter pattern: the stack is deployed with rules for which the subscription passes every
+record. The function's own rules decide then, as they do for all that CloudWatch Logs passes to it.
 Nor does it know composite alarms: the stack is deployed with all alarms but that one. README.md says
 what else it can't do; tests/template checks all of that.
 """
@@ -20,6 +20,12 @@ LOG_STREAM = "111122223333_CloudTrail_eu-central-1"
 EMAIL = "security@example.com"
 # See above.
 NO_COMPOSITE_ALARM = {"Alarms": "most"}
+EVERY_RECORD = {"Rules": "root"}
+
+
+def recipe(name):
+    """The recipe under names of its own, beside the other stack's."""
+    return f"{name};CloudTrailMetrics;RootAccountUsageCount;{name};1;300"
 
 
 class Stack:
@@ -73,14 +79,14 @@ def messages(event):
 
 
 class Sam:
-    """`sam` with the project's samconfig.toml, and the emulator for AWS."""
+    """`sam` with the project's samconfig.yaml, and the emulator for AWS."""
 
     def __init__(self, emulator, template, scratch):
         self.emulator = emulator
         self.env = environment(scratch, AWS_ENDPOINT_URL=emulator.url)
         self.sam = tool("sam", "sam")
         # SAM looks for the configuration beside the template, and the built one is elsewhere.
-        self.deploy = [self.sam, "deploy", "--config-file", str(ROOT / "samconfig.toml")]
+        self.deploy = [self.sam, "deploy", "--config-file", str(ROOT / "samconfig.yaml")]
         self.deploy += ["--template-file", str(template)]
 
     @contextlib.contextmanager
@@ -141,9 +147,7 @@ def sam(emulator, built_template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stack(sam, trail):
-    # The emulator's filter is a term, see above.
-    typed = {"NotificationEmail": EMAIL, "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "SubscriptionFilterPattern": "Root"}
-    typed |= NO_COMPOSITE_ALARM
+    typed = {"NotificationEmail": EMAIL, "CloudTrailLogGroupName": TRAIL_LOG_GROUP, **EVERY_RECORD, **NO_COMPOSITE_ALARM}
     parameters = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
     answers = [
         "",  # the stack's name: the default
@@ -152,7 +156,7 @@ def stack(sam, trail):
         "n",  # show the change set first? There is no way to look at it here.
         "y",  # may SAM make the function's role?
         "n",  # keep what was made if the deployment fails?
-        "n",  # save these answers to samconfig.toml? It is a file of the project.
+        "n",  # save these answers? test_upgrade.py does.
     ]
     with sam.deployed_by_a_person(answers) as stack:
         yield stack
@@ -190,7 +194,6 @@ def test_root_activity_is_reported_with_its_facts(stack, trail, inbox):
 def test_ordinary_records_are_not_reported(stack, trail, inbox):
     before = stack.invocations()
 
-    # The word Root is in both, so they pass the emulator's filter and the function decides.
     trail(messages("iam-user"))
     trail(messages("root-by-service"))
 
@@ -285,9 +288,7 @@ def test_extra_rule_sees_every_record_and_deleting_the_stack_leaves_nothing(sam,
         NotificationEmail="",
         CloudTrailLogGroupName=TRAIL_LOG_GROUP,
         ExtraRulePattern="{ $.eventName = StopLogging }",
-        # The other stack has the recipe's own names.
-        RecipeFilterName=name,
-        RecipeAlarmName=name,
+        Recipe=recipe(name),
     ) as stack:
         function = stack.function
         inbox = Inbox(emulator, stack.topic, "inbox-extra-rule")

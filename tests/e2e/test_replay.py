@@ -11,20 +11,29 @@ import time
 import pytest
 
 from conftest import DELIVERY_SECONDS, EVENTS, ROOT, environment, free_port, log_data, run, shipped_event, wait_for
-from test_deployed import LOG_STREAM, TRAIL_LOG_GROUP, Inbox, messages, sam, trail  # noqa: F401 (fixtures)
+from test_deployed import (  # noqa: F401 (fixtures)
+    EVERY_RECORD,
+    LOG_STREAM,
+    TRAIL_LOG_GROUP,
+    Inbox,
+    messages,
+    recipe,
+    sam,
+    trail,
+)
 
 sys.path.insert(0, str(ROOT / "operations"))
 import replay  # noqa: E402
 
 NAME = "replayed"
 DAMAGED = {"awslogs": {"data": "!!"}}
-# More than the stack's subscription needs: nothing answers look-ups here.
-PARAMETERS = {"SubscriptionFilterPattern": "Root", "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "HistoryMinutes": "0"}
+# Nothing answers look-ups here.
+PARAMETERS = {**EVERY_RECORD, "Recipe": recipe(NAME), "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "HistoryMinutes": "0"}
 
 
 @pytest.fixture(scope="module")
 def stack(sam, emulator, trail):  # noqa: F811
-    with sam.deployed(NAME, NotificationEmail="", RecipeFilterName=NAME, RecipeAlarmName=NAME, **PARAMETERS) as stack:
+    with sam.deployed(NAME, NotificationEmail="", **PARAMETERS) as stack:
         sqs = emulator.client("sqs")
         queue = sqs.get_queue_attributes(QueueUrl=stack.failed_events, AttributeNames=["QueueArn"])["Attributes"]
         # The emulator's CloudFormation drops this property; tests/template proves that the template has it.
@@ -147,7 +156,7 @@ def test_what_went_past_a_deleted_subscription_is_mailed_from_the_log_group(stac
     assert alert["actors"][0]["gravest"]["eventId"] == record["eventID"]
     assert (alert["logGroup"], alert["logStream"]) == (TRAIL_LOG_GROUP, LOG_STREAM)
     first, handled, totals = done.stdout.splitlines()
-    assert first.startswith(f"{TRAIL_LOG_GROUP}, ") and first.endswith(", Root")
+    assert first.startswith(f"{TRAIL_LOG_GROUP}, ") and first.endswith(", every record")
     assert f" of {LOG_STREAM}: matched 1, " in handled and handled.endswith(f"mails 1, alert {alert['alertId']}")
     assert totals == "1 batches handled, 0 failed"
     assert inbox.take() is None

@@ -17,7 +17,9 @@ from markdown_it import MarkdownIt
 HOST = r"(?:[a-z0-9-]+\.)?console\.aws\.amazon\.com|console\.amazonaws-us-gov\.com|console\.amazonaws\.cn"
 UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 PAGES = rf"cloudtrailv2/home(?:\?region=[a-z0-9-]+)?#/(?:events/{UUID}|trails)|iam/home#/(?:security_credentials|users)|support/home#/"
-OURS = re.compile(rf"https://(?:{HOST})/(?:{PAGES})")
+# The operator's own link, with all that such an address may have.
+RUNBOOK = "https://wiki.example.com:8443/space/~root_user/a+b/c%20d?page=1&lang=en#step_1-now"
+OURS = re.compile(rf"https://(?:{HOST})/(?:{PAGES})|{re.escape(RUNBOOK)}")
 # A service's name, as `eventSource` has it: AWS's host.
 SERVICE = re.compile(r"http://[a-z][a-z0-9-]*\.amazonaws\.com(?:\.cn)?")
 
@@ -103,7 +105,7 @@ def dialled(text, phones):
 
 
 # What stands in a mail with these characters, and is ours.
-PLAIN = re.compile(rf"https://(?:{HOST})/(?:{PAGES})|\d\d:\d\d(?::\d\d)?|arn:aws[a-z-]*(?::[a-z0-9-]+){{1,2}}(?::(?:[a-z0-9-]*:)?(?:\d{{12}}|aws)?:)?|rv:\d|sts:AssumeRoot|cloudtrail:LookupEvents")
+PLAIN = re.compile(rf"{OURS.pattern}|\d\d:\d\d(?::\d\d)?|arn:aws[a-z-]*(?::[a-z0-9-]+){{1,2}}(?::(?:[a-z0-9-]*:)?(?:\d{{12}}|aws)?:)?|rv:\d|sts:AssumeRoot|cloudtrail:LookupEvents")
 SLACK = [
     ("emphasis", re.compile(r"(?<![^\W_])([*_~`])(?=\S)(.+?)(?<=\S)\1(?![^\W_])")),
     ("mention", re.compile(r"<[^>\n]*>|(?<![\w\[])@\w|(?<![\w\[])#\w")),

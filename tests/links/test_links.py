@@ -8,6 +8,7 @@ Python-Markdown; through libphonenumber; and through Slack's rules.
 `LINK_CASES` is how many events there are for each choice of settings, `LINK_SEED` where they begin.
 """
 
+import html
 import json
 import os
 import pathlib
@@ -28,10 +29,14 @@ RUN_SECONDS = 300
 DIGITS = sorted({re.sub(r"[^0-9]", "", phone.split("x")[0].split("ext")[0])[-8:] for phone in hostile.PHONES})
 
 SETTINGS = [
-    {"ALERT_LANGUAGE": "en", "RULES": "root-usage,cis"},
+    {"ALERT_LANGUAGE": "en", "RULES": "root-usage,cis", "RUNBOOK_URL": shown.RUNBOOK},
     {"ALERT_LANGUAGE": "ja", "RULES": "root-usage,cis", "ALERT_TIME_ZONE": "Asia/Tokyo"},
     {"ALERT_LANGUAGE": "en", "RULES": "root-usage", "MASK_ACCESS_KEYS": "false"},
 ]
+
+
+def named(settings):
+    return "-".join(value for name, value in settings.items() if name != "RUNBOOK_URL").replace("/", "-")
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +139,7 @@ def test_ordinary_values_make_nothing_but_paragraphs_and_lists(harmless):
     assert harmless <= {"p", "ol", "ul", "li", "br", "hr"}, harmless
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings.values()).replace("/", "-"))
+@pytest.mark.parametrize("settings", SETTINGS, ids=named)
 def test_ordinary_values_are_shown_as_they_are(settings, command, tmp_path):
     writer = hostile.Writer(SEED, hostile=False)
     out = mails(command, settings, [writer.event()[0] for _ in range(40)], tmp_path)
@@ -144,7 +149,7 @@ def test_ordinary_values_are_shown_as_they_are(settings, command, tmp_path):
             assert not re.search(r"\{U\+|\{\}|\[[.:@#&]\]|\[//\]", text), (path, text)
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings.values()).replace("/", "-"))
+@pytest.mark.parametrize("settings", SETTINGS, ids=named)
 @pytest.mark.parametrize("history", [False, True], ids=["alone", "history"])
 def test_only_our_own_links_link(settings, history, command, harmless, tmp_path):
     writer = hostile.Writer(SEED)
@@ -160,7 +165,7 @@ def test_only_our_own_links_link(settings, history, command, harmless, tmp_path)
         check(list(findings(message, sources | more, harmless)), f"event {index} of seed {SEED}: {json.dumps(event)}")
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings.values()).replace("/", "-"))
+@pytest.mark.parametrize("settings", SETTINGS, ids=named)
 def test_a_person_is_shown_the_same(settings, command, tmp_path):
     # One event at a time: what anyone can cause is limited by the clock.
     writer = hostile.Writer(SEED)
@@ -169,6 +174,18 @@ def test_a_person_is_shown_the_same(settings, command, tmp_path):
         printed = mails(command, settings, [event], tmp_path, form=())
         for _, message in messages(mails(command, settings, [event], tmp_path)):
             assert f"Subject: {message['subject']}\n" in printed and message["text"] in printed
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_operators_own_runbook_is_one_link(language, command, tmp_path):
+    event, _ = hostile.Writer(SEED, hostile=False).event()
+    out = mails(command, {"ALERT_LANGUAGE": language, "RUNBOOK_URL": shown.RUNBOOK}, [event], tmp_path)
+    told = [message["text"] for _, message in messages(out)]
+    assert told
+    for text in told:
+        assert shown.RUNBOOK in [match.url for match in shown.LINKIFIER.match(text)]
+        linked = [attributes["href"] for tag, attributes in shown.tags(text) if tag == "a"]
+        assert shown.RUNBOOK in [html.unescape(link) for link in linked]
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:2], ids=["en", "ja"])

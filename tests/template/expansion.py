@@ -31,14 +31,12 @@ EVERYTHING = {
     "CreateTrail": "true",
     "CloudTrailLogGroupName": "",
     "SecurityHubCompliance": "true",
-    "SecondNotificationEmail": "second@example.com",
-    "ThirdNotificationEmail": "third@example.com",
+    "NotificationEmail": ",".join(f"{number}@example.com" for number in range(1, 6)),
+    "OperationsEmail": ",".join(f"operations-{number}@example.com" for number in range(1, 6)),
     "Rules": "root-usage,cis",
     "ExtraRulePattern": "{ $.eventName = StopLogging }",
+    "RunbookUrl": "https://wiki.example.com/root",
     "AlertKey": "create",
-    "ReservedConcurrency": "2",
-    "Tracing": "Active",
-    "TrailBucketDays": "2557",
 }
 
 
@@ -182,6 +180,13 @@ class Evaluation:
             return found
         if name == "Join":
             return arguments[0].join(arguments[1])
+        if name == "Split":
+            return arguments[1].split(arguments[0])
+        if name == "Select":
+            index, values = int(arguments[0]), arguments[1]
+            if index >= len(values):
+                raise Refused(f"Fn::Select has no value {index} in {values}")
+            return values[index]
         raise Refused(f"the evaluation does not know Fn::{name}")
 
     def substituted(self, name, more):

@@ -19,13 +19,23 @@ ROOT_AND_ASSUME_ROOT = ROOT_USAGE[: -len(" }")] + ' || ($.eventName = "AssumeRoo
 OWN = "{ $.eventName = StopLogging }"
 
 NEW_TRAIL = {"CreateTrail": "true", "CloudTrailLogGroupName": ""}
-TWO_MORE = {"SecondNotificationEmail": "b@example.com", "ThirdNotificationEmail": "c@example.com"}
+PLACES = ("First", "Second", "Third", "Fourth", "Fifth")
 GIVEN_KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 # What a person can choose, and the parameters that say so. All of these meet all others.
 CHOICES = {
     "trail": {"existing": {}, "new": NEW_TRAIL},
-    "emails": {"none": {"NotificationEmail": ""}, "one": {}, "three": TWO_MORE},
+    "emails": {
+        "none": {"NotificationEmail": ""},
+        "one": {},
+        "two of three": {"NotificationEmail": "a@example.com,,c@example.com"},
+        "five": {"NotificationEmail": "a@example.com,b@example.com,c@example.com,d@example.com,e@example.com"},
+    },
+    "operations": {
+        "the same": {},
+        "one": {"OperationsEmail": "ops@example.com"},
+        "two": {"OperationsEmail": ",ops@example.com,,,a@example.com"},
+    },
     "key": {"none": {}, "made": {"AlertKey": "create"}, "given": {"AlertKey": GIVEN_KEY}},
     "security_hub": {"no": {}, "yes": {"SecurityHubCompliance": "true"}},
     "rules": {
@@ -34,21 +44,16 @@ CHOICES = {
         "cis": {"Rules": "cis"},
         "both": {"Rules": "root-usage,cis"},
         "own": {"ExtraRulePattern": OWN},
-        "operator": {"SubscriptionFilterPattern": "Root"},
-        "operator-all": {"SubscriptionFilterPattern": ""},
-        "operator-own": {"SubscriptionFilterPattern": "Root", "ExtraRulePattern": OWN},
     },
-    "alarms": {"all": {}, "most": {"Alarms": "most"}, "few": {"Alarms": "few"}},
-    "metrics": {"on": {}, "off": {"Metrics": "off"}},
-    "silence": {"watched": {}, "not": {"SilenceHours": "0"}},
+    "alarms": {level: {"Alarms": level} for level in ("all", "most", "few")},
+    "metrics": {"on": {}, "off": {"Settings": "MASK_ACCESS_KEYS=false; METRICS=off"}},
+    "silence": {"watched": {}, "not": {}},
     "history": {"on": {}, "off": {"HistoryMinutes": "0"}},
 }
 # These touch one property each and no other choice: each combination gets some of them.
 SWITCHES = {
-    "concurrency": {"any": {}, "reserved": {"ReservedConcurrency": "2"}},
-    "tracing": {"off": {}, "on": {"Tracing": "Active"}},
-    "bucket": {"for ever": {}, "seven years": {"TrailBucketDays": "2557"}},
-    "architecture": {"x86_64": {}, "arm64": {"Architecture": "arm64"}},
+    "runbook": {"none": {}, "some": {"RunbookUrl": "https://wiki.example.com/root"}},
+    "retention": {"a year": {}, "a month": {"LogRetentionDays": "30"}},
 }
 
 ALWAYS = {
@@ -73,11 +78,14 @@ ALWAYS = {
 # Which choices bring which resources: what the template's conditions must come to.
 OPTIONAL = [
     (lambda c: c["trail"] == "new", {"Trail", "TrailBucket", "TrailBucketPolicy", "TrailLogGroup", "TrailRole"}),
-    (lambda c: c["emails"] != "none", {"AlertsToFirstEmail", "OperationsToFirstEmail"}),
-    (
-        lambda c: c["emails"] == "three",
-        {"AlertsToSecondEmail", "OperationsToSecondEmail", "AlertsToThirdEmail", "OperationsToThirdEmail"},
-    ),
+    *[
+        (lambda c, place=place: addresses(c)[0][place] != "", {f"AlertsTo{name}Email"})
+        for place, name in enumerate(PLACES)
+    ],
+    *[
+        (lambda c, place=place: addresses(c)[1][place] != "", {f"OperationsTo{name}Email"})
+        for place, name in enumerate(PLACES)
+    ],
     (lambda c: c["key"] == "made", {"AlertTopicKey"}),
     (
         lambda c: c["alarms"] != "few",
@@ -97,10 +105,14 @@ PATTERNS = {
     "cis": ("", "cis", ""),
     "both": ("", "root-usage,cis", ""),
     "own": ("", "root-usage", OWN),
-    "operator": ("Root", "root-usage", ""),
-    "operator-all": ("", "root-usage", ""),
-    "operator-own": ("Root", "root-usage", OWN),
 }
+
+
+def addresses(chosen):
+    """Who gets the alerts and who the alarms, place by place."""
+    alerts = CHOICES["emails"][chosen["emails"]].get("NotificationEmail", "security@example.com")
+    operations = CHOICES["operations"][chosen["operations"]].get("OperationsEmail") or alerts
+    return [(text + ",,,,").split(",")[:5] for text in (alerts, operations)]
 
 
 def combinations():
@@ -112,6 +124,8 @@ def combinations():
         parameters = {}
         for choice, name in chosen.items():
             parameters |= (CHOICES | SWITCHES)[choice][name]
+        if chosen["silence"] == "not":
+            parameters["Alarms"] += "-but-silence"
         yield chosen, parameters
 
 
@@ -190,8 +204,6 @@ def test_no_statement_but_the_documented_ones_has_every_resource(stacks):
         allowed = set()
         if chosen["silence"] == "watched" or chosen["history"] == "on":
             allowed.add(("AlertFunctionPolicy", "LookUpEvents"))
-        if chosen["tracing"] == "on":
-            allowed.add(("AlertFunctionPolicy", "WriteTraces"))
         if chosen["key"] == "made":
             # In a key's policy `*` is the key.
             allowed |= {("AlertTopicKey", "AccountAdministers"), ("AlertTopicKey", "FunctionPublishes")}
@@ -237,8 +249,6 @@ def test_role_has_what_the_choices_need_and_no_more(stacks):
         if chosen["key"] != "none":
             key = GIVEN_KEY if chosen["key"] == "given" else "<AlertTopicKey.Arn>"
             expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey*", key)}
-        if chosen["tracing"] == "on":
-            expected |= {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
         assert found == expected, chosen
         role = stack["Resources"]["AlertFunctionRole"]["Properties"]
         assert policy["Roles"] == ["<AlertFunctionRole>"]
@@ -259,35 +269,66 @@ def test_operations_topic_shares_nothing_with_the_alert_topic(stacks):
                 assert resource["Properties"].get("AlarmActions") == (None if silent else ["<OperationsTopic>"]), name
 
 
-def test_each_address_is_subscribed_to_both_topics(stacks):
-    addresses = {"none": [], "one": ["security@example.com"]}
-    addresses["three"] = ["security@example.com", "b@example.com", "c@example.com"]
+def test_each_address_is_subscribed_in_its_place(stacks):
     for chosen, stack in stacks:
-        found = [
-            (one["Properties"]["TopicArn"], one["Properties"]["Protocol"], one["Properties"]["Endpoint"])
-            for one in stack["Resources"].values()
+        found = {
+            name: (one["Properties"]["TopicArn"], one["Properties"]["Protocol"], one["Properties"]["Endpoint"])
+            for name, one in stack["Resources"].items()
             if one["Type"] == "AWS::SNS::Subscription"
-        ]
-        expected = [
-            (topic, "email", address)
-            for address in addresses[chosen["emails"]]
-            for topic in ("<AlertTopic>", "<OperationsTopic>")
-        ]
-        assert sorted(found) == sorted(expected), chosen
+        }
+        alerts, operations = addresses(chosen)
+        expected = {
+            f"{topic}To{place}Email": (arn, "email", address)
+            for topic, arn, each in (
+                ("Alerts", "<AlertTopic>", alerts),
+                ("Operations", "<OperationsTopic>", operations),
+            )
+            for place, address in zip(PLACES, each)
+            if address
+        }
+        assert found == expected, chosen
 
 
 def test_switches_reach_their_property(stacks):
     for chosen, stack in stacks:
         function = stack["Resources"]["AlertFunction"]["Properties"]
-        reserved = {"any": None, "reserved": "2"}[chosen["concurrency"]]
-        assert function.get("ReservedConcurrentExecutions") == reserved, chosen
-        assert function["TracingConfig"]["Mode"] == {"off": "PassThrough", "on": "Active"}[chosen["tracing"]]
-        assert function["Architectures"] == [chosen["architecture"]]
-        assert function["Environment"]["Variables"]["METRICS"] == chosen["metrics"]
-        if chosen["trail"] == "new":
-            bucket = stack["Resources"]["TrailBucket"]["Properties"]
-            days = [rule.get("ExpirationInDays") for rule in bucket["LifecycleConfiguration"]["Rules"]]
-            assert days == [None, None] + (["2557"] if chosen["bucket"] == "seven years" else []), chosen
+        variables = function["Environment"]["Variables"]
+        assert variables["RUNBOOK_URL"] == {"none": "", "some": "https://wiki.example.com/root"}[chosen["runbook"]]
+        assert variables["SETTINGS"] == CHOICES["metrics"][chosen["metrics"]].get("Settings", ""), chosen
+        days = {"a year": "365", "a month": "30"}[chosen["retention"]]
+        logs = [one for one in stack["Resources"].values() if one["Type"] == "AWS::Logs::LogGroup"]
+        assert [one["Properties"]["RetentionInDays"] for one in logs] == [days] * len(logs), chosen
+
+
+EDITS = [
+    ("Architectures: [x86_64]", "Architectures: [arm64]", ("AlertFunction", "Architectures"), ["arm64"]),
+    (
+        "# ReservedConcurrentExecutions: 2",
+        "ReservedConcurrentExecutions: 2",
+        ("AlertFunction", "ReservedConcurrentExecutions"),
+        2,
+    ),
+    ("EvaluationPeriods: 36", "EvaluationPeriods: 288", ("SilenceAlarm", "EvaluationPeriods"), 288),
+    (
+        "# - {Id: old-records, ",
+        "- {Id: old-records, ",
+        ("TrailBucket", "LifecycleConfiguration", "Rules", 2, "ExpirationInDays"),
+        2557,
+    ),
+]
+
+
+@pytest.mark.parametrize("line, edited, path, value", EDITS, ids=[edit[1] for edit in EDITS])
+def test_what_has_no_parameter_is_one_line_of_the_template(line, edited, path, value):
+    text = expansion.TEMPLATE.read_text()
+    assert text.count(line) == 1
+    # Whoever looks for EDIT finds it, and what to know about it.
+    comment = text[: text.index(line)].splitlines()[-4:]
+    assert any(each.lstrip().startswith("# EDIT: ") for each in comment), comment
+    found = expand(text.replace(line, edited), **expansion.EVERYTHING)["Resources"][path[0]]["Properties"]
+    for key in path[1:]:
+        found = found[key]
+    assert found == value
 
 
 @pytest.mark.parametrize(
@@ -298,10 +339,30 @@ def test_switches_reach_their_property(stacks):
         {"CloudTrailLogGroupName": "arn:aws:logs:eu-central-1:111122223333:log-group:x"},
         {"AlertKey": "alias/aws/sns"},
         {"Rules": "root-usage;cis"},
-        {"ReservedConcurrency": "0"},
         {"NotificationEmail": "nobody"},
-        {"SilenceHours": "5"},
-        {"RecipePeriodSeconds": "301"},
+        {"NotificationEmail": "a@example.com, b@example.com"},
+        {"NotificationEmail": "a@example.com;b@example.com"},
+        {"NotificationEmail": ",".join(["a@example.com"] * 6)},
+        {"OperationsEmail": "nobody"},
+        {"Alarms": "silence"},
+        {"ExtraRulePattern": "{ $.a = 東京 }"},
+        {"RunbookUrl": "http://wiki.example.com/root"},
+        {"RunbookUrl": "https://wiki.example.com/a b"},
+        {"RunbookUrl": "https://wiki.example.com/root."},
+        {"RunbookUrl": "https://someone@wiki.example.com/"},
+        {"Recipe": "RootAccountUsage;CloudTrailMetrics;RootAccountUsageCount;Root Account Usage;1"},
+        {"Recipe": "RootAccountUsage;CloudTrailMetrics;RootAccountUsageCount;Root Account Usage;0;300"},
+        {"Recipe": "RootAccountUsage;CloudTrailMetrics;RootAccountUsageCount;Root Account Usage;1;301"},
+        {"Recipe": "a:b;CloudTrailMetrics;RootAccountUsageCount;Root Account Usage;1;300"},
+        {"Recipe": "RootAccountUsage;Cloud Trail;RootAccountUsageCount;Root Account Usage;1;300"},
+        {"Recipe": ""},
+        {"Settings": "RULES=root"},
+        {"Settings": "METRICS=no"},
+        {"Settings": "METRICS = off"},
+        {"Settings": "METRICS=off,MASK_ACCESS_KEYS=true"},
+        {"Settings": "METRICS=offMASK_ACCESS_KEYS=true"},
+        {"Settings": "HISTORY_TIMEOUT_MS=99"},
+        {"Settings": "HISTORY_TIMEOUT_MS=8001"},
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ RULES = json.loads((ROOT / "rules.json").read_text())
 ACCOUNT_ROOT = {"AWS": "arn:aws:iam::111122223333:root"}
 TRAIL_ARN = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/root-usage-alert"
 NEW_TRAIL = {"CreateTrail": "true", "CloudTrailLogGroupName": ""}
+RECIPE = source()["Parameters"]["Recipe"]["Default"]
 ALARM_TYPES = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 
 
@@ -87,15 +88,7 @@ def test_recipe_is_the_recipe(default):
 
 
 def test_recipe_has_other_names_threshold_and_period_when_asked():
-    names = {
-        "RecipeFilterName": "Second",
-        "RecipeMetricNamespace": "Other",
-        "RecipeMetricName": "Count",
-        "RecipeAlarmName": "Root again",
-        "RecipeThreshold": "3",
-        "RecipePeriodSeconds": "900",
-    }
-    resources = expand(**names)["Resources"]
+    resources = expand(Recipe="Second;Other;Count;Root again, and again;3;900")["Resources"]
     recipe, alarm = properties(resources, "RecipeFilter"), properties(resources, "RecipeAlarm")
 
     assert recipe["FilterName"] == "Second"
@@ -104,7 +97,7 @@ def test_recipe_has_other_names_threshold_and_period_when_asked():
     assert (alarm["Namespace"], alarm["MetricName"]) == ("Other", "Count")
     compared = data(properties(resources, "RecipeCounted"))["counted"]["Metric"]
     assert compared == {"Namespace": "Other", "MetricName": "Count"}
-    assert (alarm["AlarmName"], alarm["Threshold"], alarm["Period"]) == ("Root again", "3", "900")
+    assert (alarm["AlarmName"], alarm["Threshold"], alarm["Period"]) == ("Root again, and again", "3", "900")
 
 
 # The control's fifth condition, a confirmed subscriber, only a person can meet: the first output.
@@ -114,7 +107,8 @@ def test_recipe_has_other_names_threshold_and_period_when_asked():
 @pytest.fixture(scope="module")
 def compliant():
     # A threshold that the control would refuse, to show that it does not get through.
-    return expand(**NEW_TRAIL, SecurityHubCompliance="true", RecipeThreshold="5")["Resources"]
+    recipe = RECIPE.replace(";1;", ";5;")
+    return expand(**NEW_TRAIL, SecurityHubCompliance="true", Recipe=recipe)["Resources"]
 
 
 def test_cloudwatch_1_condition_1_active_multi_region_trail_with_all_management_events(compliant):
@@ -157,7 +151,7 @@ def test_cloudwatch_1_condition_5_is_what_the_first_output_tells_a_person_to_do(
 
     first = next(iter(outputs))
     assert first == min(outputs)
-    assert "Confirm both subscriptions" in outputs[first]
+    assert "Confirm the subscriptions of each e-mail address" in outputs[first]
     assert "<AlertTopic>" in outputs[first] and "<OperationsTopic>" in outputs[first]
 
 
@@ -237,11 +231,9 @@ def test_each_variable_of_the_function_has_a_parameter():
         "AlertLanguage": "ja",
         "AlertTimeZone": "Asia/Tokyo",
         "TrustedCidrs": "192.0.2.0/24",
-        "MaskAccessKeys": "false",
+        "RunbookUrl": "https://wiki.example.com/root",
         "HistoryMinutes": "15",
-        "HistoryTimeoutMs": "500",
-        "MaxBatchBytes": "2097152",
-        "Metrics": "off",
+        "Settings": "MASK_ACCESS_KEYS=false;HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off",
     }
     variables = properties(expand(**values)["Resources"], "AlertFunction")["Environment"]["Variables"]
 
@@ -252,11 +244,9 @@ def test_each_variable_of_the_function_has_a_parameter():
         "ALERT_LANGUAGE": "ja",
         "ALERT_TIME_ZONE": "Asia/Tokyo",
         "TRUSTED_CIDRS": "192.0.2.0/24",
-        "MASK_ACCESS_KEYS": "false",
+        "RUNBOOK_URL": "https://wiki.example.com/root",
         "HISTORY_MINUTES": "15",
-        "HISTORY_TIMEOUT_MS": "500",
-        "MAX_BATCH_BYTES": "2097152",
-        "METRICS": "off",
+        "SETTINGS": "MASK_ACCESS_KEYS=false;HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off",
     }
 
 
@@ -318,15 +308,10 @@ def test_one_failure_in_five_minutes_is_an_alarm(name, namespace, metric, dimens
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
-def test_hours_without_a_record_are_an_alarm():
-    choices = [hours for hours in source()["Parameters"]["SilenceHours"]["AllowedValues"] if hours]
-    assert choices
-    for hours in choices:
-        alarm = properties(expand(SilenceHours=str(hours))["Resources"], "SilenceAlarm")
-        assert alarm["Period"] * alarm["EvaluationPeriods"] == hours * 3600
-        # CloudWatch's own limit for periods of less than an hour.
-        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 24 * 3600
-
+def test_hours_without_a_record_are_an_alarm(default):
+    alarm = properties(default, "SilenceAlarm")
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 3 * 3600
+    assert " for 3 h, " in alarm["AlarmDescription"]
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Logs", "IncomingLogEvents", "Sum")
     assert alarm["Dimensions"] == [{"Name": "LogGroupName", "Value": "trail-log-group"}]
     # All periods, not some of them.
@@ -388,8 +373,9 @@ def test_each_alarm_says_what_broke_and_what_to_do(default):
 
 
 def test_alarms_of_two_stacks_have_different_names():
-    one = expand(RecipeAlarmName="one")["Resources"]
-    other = expand(RecipeAlarmName="other", pseudo={"AWS::StackName": "second"})["Resources"]
+    one = expand()["Resources"]
+    recipe = RECIPE.replace("Root Account Usage", "other")
+    other = expand(Recipe=recipe, pseudo={"AWS::StackName": "second"})["Resources"]
     names = [alarm["AlarmName"] for resources in (one, other) for alarm in alarms(resources).values()]
 
     assert len(set(names)) == len(names)
@@ -514,12 +500,6 @@ def test_template_works_in_every_partition(partition, region, console, suffix):
 
 
 def test_names_derive_from_the_stacks_so_that_two_fit_in_one_account():
-    recipe = {
-        "RecipeFilterName": "Second",
-        "RecipeMetricNamespace": "Second",
-        "RecipeMetricName": "Second",
-        "RecipeAlarmName": "Second",
-    }
     keys = ("TopicName", "QueueName", "FunctionName", "LogGroupName", "FilterName", "AlarmName", "TrailName")
 
     def names(stack):
@@ -532,16 +512,40 @@ def test_names_derive_from_the_stacks_so_that_two_fit_in_one_account():
             if not resource["Properties"][key].startswith("<")
         }
 
-    one, other = names(expand()), names(expand(**recipe, pseudo={"AWS::StackName": "second"}))
+    one, other = names(expand()), names(
+        expand(Recipe="Second;Second;Second;Second;1;300", pseudo={"AWS::StackName": "second"})
+    )
     assert len(one) == 19
     assert not one & other
 
 
 def test_questions_that_matter_come_first():
+    parameters = source()["Parameters"]
+    questions = list(parameters)
+
+    first = ["NotificationEmail", "OperationsEmail", "CloudTrailLogGroupName", "CreateTrail", "SecurityHubCompliance"]
+    assert questions[:5] == first
+    assert [name for name in questions if "Default" not in parameters[name]] == [first[0], first[2]]
+    # More of them nobody answers one by one.
+    assert len(questions) <= 18
+
+
+def test_console_groups_and_labels_every_parameter_in_the_order_of_the_questions():
+    interface = source()["Metadata"]["AWS::CloudFormation::Interface"]
     questions = list(source()["Parameters"])
 
-    assert questions[:4] == ["NotificationEmail", "CloudTrailLogGroupName", "CreateTrail", "SecurityHubCompliance"]
-    assert [name for name in questions[2:] if "Default" not in source()["Parameters"][name]] == []
+    assert [name for group in interface["ParameterGroups"] for name in group["Parameters"]] == questions
+    assert list(interface["ParameterLabels"]) == questions
+    labels = [label["default"] for label in interface["ParameterLabels"].values()]
+    labels += [group["Label"]["default"] for group in interface["ParameterGroups"]]
+    assert all(labels) and len(set(labels)) == len(labels)
+
+
+def test_every_pattern_says_what_would_be_right():
+    for name, parameter in source()["Parameters"].items():
+        assert ("AllowedPattern" in parameter) == ("ConstraintDescription" in parameter), name
+        # CloudFormation shows it after "must satisfy constraint" or by itself; it refuses a longer description.
+        assert len(parameter["Description"]) <= 4000, name
 
 
 def test_outputs_are_what_a_person_needs_next():
@@ -563,6 +567,15 @@ def test_every_parameter_is_used():
     text = json.dumps([template[part] for part in ("Conditions", "Resources", "Outputs")])
     for name in template["Parameters"]:
         assert f'{{"Ref": "{name}"}}' in text or f"${{{name}}}" in text, name
+
+
+def test_no_text_names_a_parameter_that_is_gone():
+    text = (ROOT / "template.yaml").read_text() + (ROOT / "README.md").read_text() + (ROOT / "docs/deploy.md").read_text()
+    old = yaml_parse((ROOT / "tests" / "e2e" / "data" / "template-0.1.yaml").read_text())["Parameters"]
+    # Tracing and Metrics, Architecture are words of AWS's too.
+    gone = set(old) - set(source()["Parameters"]) - {"Tracing", "Metrics", "Architecture"}
+    assert len(gone) == 15
+    assert [name for name in gone if name in text] == []
 
 
 def test_each_suppressed_check_has_its_reason(everything):

@@ -16,15 +16,26 @@ use crate::error::chain;
 use crate::history::Reach;
 use crate::rule::{Rule, RuleError, RuleSet};
 
-/// What an operator can set.
+/// The variables that can also be set in `SETTINGS`, as `NAME=value` separated by semicolons: those that only the
+/// function reads and that few set. What the template decides by (`RULES`, for one) must stay a variable of its own, or
+/// the two would disagree.
+pub const SETTINGS: [&str; 4] = ["MASK_ACCESS_KEYS", "HISTORY_TIMEOUT_MS", "MAX_BATCH_BYTES", "METRICS"];
+
+/// The most characters of `RUNBOOK_URL`.
+const RUNBOOK_MAX: usize = 500;
+
+/// How long a mail waits for the event history, where nothing else is set.
+const HISTORY_TIMEOUT: Duration = Duration::from_millis(3000);
+
+/// What an operator can set. `SETTINGS` holds the variables of [`SETTINGS`] that are not set themselves.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `ALERT_TOPIC_ARN`; `None` where there is no topic, as in the `root-usage` command.
     pub alert_topic: Option<TopicArn>,
     /// `RULES`, ids of shipped rules and names of their sets, and `RULE_PATTERN`.
     pub rules: RuleSet,
-    /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, and the name that
-    /// Lambda gives the function.
+    /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, `RUNBOOK_URL`, and
+    /// the name that Lambda gives the function.
     pub style: Style,
     /// `HISTORY_MINUTES` and `HISTORY_TIMEOUT_MS`; `None` where nothing is looked up.
     pub history: Option<Reach>,
@@ -120,6 +131,26 @@ impl Reader {
         self.vars.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Takes apart the variable `SETTINGS`: each of its pairs becomes a variable.
+    fn settings(&mut self) {
+        let Some(settings) = self.get("SETTINGS").map(str::to_owned) else { return };
+        for pair in settings.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (name.trim(), value.trim());
+            let expected = if !SETTINGS.contains(&name) {
+                format!("there is no setting {name:?}; expected NAME=value with one of {}", SETTINGS.join(", "))
+            } else if value.is_empty() {
+                format!("{name} has no value; expected {name}=value, or nothing")
+            } else if self.get(name).is_some() {
+                format!("{name} is set twice; expected it once, here or as a variable of its own")
+            } else {
+                self.vars.insert(name.to_owned(), value.to_owned());
+                continue;
+            };
+            self.problems.push(Problem { variable: "SETTINGS", value: Some(pair.to_owned()), expected });
+        }
+    }
+
     fn parse<T>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let value = self.get(variable)?.to_owned();
         match parse(&value) {
@@ -168,6 +199,32 @@ fn networks(value: &str) -> Result<Vec<TrustedNetwork>, String> {
     value.split(',').map(TrustedNetwork::parse).collect()
 }
 
+/// An address that stays one link in a mail: without what ends a link in mail programs or is markup in others, and
+/// without punctuation at its end, which they leave out.
+fn runbook(value: &str) -> Result<String, String> {
+    let host = |host: &str| {
+        let (name, port) = host.split_once(':').unwrap_or((host, "0"));
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+            && name.len() > 1
+            && [name.bytes().next(), name.bytes().last()].iter().flatten().all(u8::is_ascii_alphanumeric)
+            && (1..=5).contains(&port.len())
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/?#&=+%:@!-".contains(&byte);
+    let right = value.len() <= RUNBOOK_MAX
+        && value.strip_prefix("https://").is_some_and(|rest| {
+            let (name, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            let ends = path.bytes().last().is_none_or(|byte| byte.is_ascii_alphanumeric() || b"/_=-".contains(&byte));
+            host(name) && path.bytes().all(plain) && ends
+        });
+    right.then(|| value.to_owned()).ok_or_else(|| {
+        format!(
+            "expected an https address of at most {RUNBOOK_MAX} characters, with all but letters, digits and \
+             ._~/?#&=+%:@!- percent-encoded, and without punctuation at its end"
+        )
+    })
+}
+
 /// A whole number of `unit` within a range.
 fn number<T: FromStr + PartialOrd + fmt::Display>(
     unit: &str,
@@ -180,13 +237,15 @@ fn number<T: FromStr + PartialOrd + fmt::Display>(
 }
 
 impl Config {
-    /// Reads the configuration from environment variables. A blank variable counts as unset.
+    /// Reads the configuration from environment variables. A blank variable counts as unset. What [`SETTINGS`] lists may
+    /// stand in the variable `SETTINGS` instead.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] with every wrong variable at once.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut read = Reader { vars: vars.into_iter().collect(), problems: Vec::new() };
+        read.settings();
         let alert_topic = read.parse("ALERT_TOPIC_ARN", TopicArn::parse);
         let shipped = |names: &str| {
             let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -203,6 +262,7 @@ impl Config {
             time_zone: read.parse("ALERT_TIME_ZONE", time_zone).flatten(),
             trusted_networks: read.parse("TRUSTED_CIDRS", networks).unwrap_or_default(),
             mask_access_keys: read.parse("MASK_ACCESS_KEYS", boolean).unwrap_or(true),
+            runbook: read.parse("RUNBOOK_URL", runbook),
             function: read.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("root-usage").to_owned(),
         };
         let max_batch_bytes =
@@ -210,8 +270,9 @@ impl Config {
         let metrics = read.parse("METRICS", switch).unwrap_or(true);
         let minutes = read.parse("HISTORY_MINUTES", number("minutes", 0..=1440)).unwrap_or(60);
         // More than this would not leave the time that publishing may need.
-        let timeout = read.parse("HISTORY_TIMEOUT_MS", number("milliseconds", 100..=8000)).unwrap_or(3000);
-        let history = (minutes > 0).then_some(Reach { minutes, timeout: Duration::from_millis(timeout) });
+        let timeout = read.parse("HISTORY_TIMEOUT_MS", number("milliseconds", 100..=8000));
+        let timeout = timeout.map_or(HISTORY_TIMEOUT, Duration::from_millis);
+        let history = (minutes > 0).then_some(Reach { minutes, timeout });
         if rules.is_empty() && read.problems.is_empty() {
             let expected = "expected at least one rule or set, for example root-usage or cis".to_owned();
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });

@@ -1,7 +1,7 @@
 //! The configuration: what is taken, what is refused, and that every problem is told at once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use root_usage::config::Config;
+use root_usage::config::{Config, SETTINGS};
 
 fn vars<'a>(rows: &'a [(&str, &str)]) -> impl Iterator<Item = (String, String)> + 'a {
     rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -39,11 +39,76 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("TRUSTED_CIDRS", "203.0.113.0/24,office", "expected 203.0.113.0/24 or office=203.0.113.0/24"),
         ("MAX_BATCH_BYTES", "1000", "from 1048576 to 1073741824"),
         ("MAX_BATCH_BYTES", "-1", "expected a number of bytes"),
+        ("RUNBOOK_URL", "http://wiki.example.com/root", "expected an https address of at most 500 characters"),
+        ("RUNBOOK_URL", "wiki.example.com/root", "expected an https address"),
+        ("RUNBOOK_URL", "https://", "expected an https address"),
+        ("RUNBOOK_URL", "https://someone@wiki.example.com/", "expected an https address"),
+        ("RUNBOOK_URL", "https://wiki.example.com:https/root", "expected an https address"),
+        ("RUNBOOK_URL", "https://wiki.example.com/a b", "percent-encoded"),
+        ("RUNBOOK_URL", "https://wiki.example.com/手順", "percent-encoded"),
+        ("RUNBOOK_URL", "https://wiki.example.com/<b>", "percent-encoded"),
+        ("RUNBOOK_URL", "https://wiki.example.com/root.", "without punctuation at its end"),
+        ("SETTINGS", "NOPE=1", "there is no setting \"NOPE\"; expected NAME=value with one of MASK_ACCESS_KEYS, "),
+        ("SETTINGS", "RULES=root", "there is no setting \"RULES\""),
+        ("SETTINGS", "ALERT_TOPIC_ARN=x", "there is no setting"),
+        ("SETTINGS", "SETTINGS=x", "there is no setting"),
+        ("SETTINGS", "metrics=off", "there is no setting \"metrics\""),
+        ("SETTINGS", "off", "expected NAME=value"),
+        ("SETTINGS", "METRICS=", "METRICS has no value; expected METRICS=value, or nothing"),
     ];
     for (name, value, expected) in rows {
         let error = Config::from_vars(vars(&[(name, value)])).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(&format!("{value:?}")) && error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn settings_are_variables_in_one() {
+    let settings = "MASK_ACCESS_KEYS=false; HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off;";
+    let config = Config::from_vars(vars(&[("SETTINGS", settings)])).unwrap();
+    assert!(!config.style.mask_access_keys && !config.metrics);
+    assert_eq!(config.history.unwrap().timeout.as_millis(), 500);
+    assert_eq!(config.max_batch_bytes, 2_097_152);
+    // Each of the names is one that the function reads, and refuses a value that is wrong for it by its own name.
+    for name in SETTINGS {
+        let error = Config::from_vars(vars(&[("SETTINGS", &format!("{name}=wrong"))])).unwrap_err();
+        assert_eq!(error.problems.iter().map(|problem| problem.variable).collect::<Vec<_>>(), [name]);
+        assert!(error.to_string().contains(&format!("{name}=\"wrong\": expected ")), "{error}");
+    }
+    assert!(Config::from_vars(vars(&[("SETTINGS", " ; ")])).unwrap().metrics);
+}
+
+#[test]
+fn a_setting_that_is_set_twice_is_refused() {
+    let rows: [&[(&str, &str)]; 3] = [
+        &[("SETTINGS", "METRICS=on;METRICS=off")],
+        &[("SETTINGS", "METRICS=off;METRICS=off")],
+        &[("METRICS", "on"), ("SETTINGS", "METRICS=off")],
+    ];
+    for row in rows {
+        let error = Config::from_vars(vars(row)).unwrap_err().to_string();
+        assert!(error.contains("SETTINGS=\"METRICS=off\": METRICS is set twice; expected it once"), "{error}");
+    }
+    // A blank variable is unset, here too.
+    assert!(!Config::from_vars(vars(&[("METRICS", " "), ("SETTINGS", "METRICS=off")])).unwrap().metrics);
+}
+
+#[test]
+fn a_runbook_is_taken_as_it_stands() {
+    let longest = format!("https://wiki.example.com/{}", "x".repeat(475));
+    let rows = [
+        "https://wiki.example.com",
+        "https://wiki.example.com/",
+        "https://wiki.example.com:8443/root?page=1&lang=ja#step-1",
+        "https://example.atlassian.net/wiki/spaces/SEC/pages/1/Root+user",
+        "https://wiki.example.com/%E6%89%8B%E9%A0%86",
+        &longest,
+    ];
+    for row in rows {
+        assert_eq!(Config::from_vars(vars(&[("RUNBOOK_URL", row)])).unwrap().style.runbook.as_deref(), Some(row));
+    }
+    assert!(Config::from_vars(vars(&[("RUNBOOK_URL", &format!("{longest}x"))])).is_err());
+    assert_eq!(Config::from_vars(vars(&[("RUNBOOK_URL", "")])).unwrap().style.runbook, None);
 }
 
 #[test]

@@ -125,6 +125,17 @@ async fn a_mail_about_who_acts_for_root_reads_as_it_did() {
 }
 
 #[tokio::test]
+async fn a_mail_names_the_runbook_above_its_steps() {
+    const RUNBOOK: (&str, &str) = ("RUNBOOK_URL", "https://wiki.example.com/security/root-user?lang=en#who-to-call");
+    for (folder, language) in [("mails/runbook-en", "en"), ("mails/runbook-ja", "ja")] {
+        let vars = [RUNBOOK, ("ALERT_LANGUAGE", language)];
+        // Where nothing could be read, too.
+        let names = ["root-sign-in-without-mfa", "unreadable-only"];
+        snapshots_of(folder, &vars, |name| names.contains(&name)).await;
+    }
+}
+
+#[tokio::test]
 async fn where_root_did_not_act_no_mail_speaks_of_root() {
     for language in ["en", "ja"] {
         for name in ["cis-changes", "cis-sign-in-failed"] {

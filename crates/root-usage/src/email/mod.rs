@@ -53,6 +53,8 @@ pub struct Style {
     pub mask_access_keys: bool,
     /// Networks that the mail names as known.
     pub trusted_networks: Vec<TrustedNetwork>,
+    /// The address of the operator's own instructions, shown above the next steps.
+    pub runbook: Option<String>,
     /// The function that writes the mail, for its last lines.
     pub function: String,
 }

@@ -58,6 +58,9 @@ pub(super) struct View {
     pub span: Option<Span>,
     #[serde(skip)]
     pub steps: Vec<NextStep>,
+    /// The operator's own instructions: their configuration, so it is a link as it stands.
+    #[serde(skip)]
+    pub runbook: Option<String>,
     pub function: Clean,
     pub log_group_owner: Clean,
     pub log_group: Clean,
@@ -379,6 +382,7 @@ impl View {
             accounts: List::new(accounts.into_iter().map(Clean::name)),
             span: Span::of(all(), style),
             steps: steps(alert, answers),
+            runbook: style.runbook.clone(),
             function: Clean::name(&style.function),
             log_group_owner: Clean::name(&alert.origin.owner),
             log_group: Clean::log_name(&alert.origin.log_group),
