@@ -1,9 +1,12 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod detail;
+mod facts;
 mod held;
 mod lines;
 mod link;
+mod list;
+mod moment;
 mod notice;
 mod related;
 mod sanitize;
