@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 /// The metrics' namespace. Their one dimension is `FunctionName`.
-pub const NAMESPACE: &str = "RootUsageAlert";
+pub(crate) const NAMESPACE: &str = "RootUsageAlert";
 
 /// Counters, each with the name it has in the line of log. One that begins with a capital letter is a metric too: those are
 /// few, for each custom metric costs money every month.

@@ -21,7 +21,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use notice::DamagedBatch;
-pub use sanitize::Clean;
+pub(crate) use sanitize::Clean;
 pub use short::Short;
 pub use subject::{SUBJECT_MAX, Subject};
 use view::View;

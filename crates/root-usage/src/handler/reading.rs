@@ -51,7 +51,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Whether all of it was read.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.log_events.len() == 0
     }
 
@@ -108,7 +108,7 @@ impl Found {
     }
 
     /// Forgets matches that were mailed before: they are duplicates.
-    pub fn forget(&mut self, mailed: &HashSet<Key>, report: &mut Report) {
+    pub(crate) fn forget(&mut self, mailed: &HashSet<Key>, report: &mut Report) {
         let before = self.matches.len();
         self.matches.retain(|(_, key)| key.is_none_or(|key| !mailed.contains(&key)));
         let duplicate = before - self.matches.len();

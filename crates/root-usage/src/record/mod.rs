@@ -196,19 +196,19 @@ impl Record {
     ///
     /// Source: CloudTrail User Guide, "CloudTrail record contents", `vpcEndpointId` and `vpcEndpointAccountId`.
     #[must_use]
-    pub fn by_foreign_endpoint(&self) -> bool {
+    pub(crate) fn by_foreign_endpoint(&self) -> bool {
         self.foreign_endpoint
     }
 
     /// `userAgent`
     #[must_use]
-    pub fn user_agent(&self) -> Option<&str> {
+    pub(crate) fn user_agent(&self) -> Option<&str> {
         self.texts.get(Often::UserAgent)
     }
 
     /// `errorCode`
     #[must_use]
-    pub fn error_code(&self) -> Option<&str> {
+    pub(crate) fn error_code(&self) -> Option<&str> {
         self.texts.get(Often::ErrorCode)
     }
 
@@ -220,7 +220,7 @@ impl Record {
 
     /// `userIdentity.type`
     #[must_use]
-    pub fn identity_type(&self) -> Option<&str> {
+    pub(crate) fn identity_type(&self) -> Option<&str> {
         self.texts.get(Often::IdentityType)
     }
 
@@ -232,7 +232,7 @@ impl Record {
 
     /// Whether a federated user acted whose session root made (`GetFederationToken`).
     #[must_use]
-    pub fn is_federated_by_root(&self) -> bool {
+    pub(crate) fn is_federated_by_root(&self) -> bool {
         self.identity_type() == Some("FederatedUser")
             && self.text(&["userIdentity", "sessionContext", "sessionIssuer", "type"]) == Some("Root")
     }
@@ -251,7 +251,7 @@ impl Record {
 
     /// `userIdentity.accountId`, the account of whoever acted.
     #[must_use]
-    pub fn identity_account(&self) -> Option<&str> {
+    pub(crate) fn identity_account(&self) -> Option<&str> {
         self.account_at(Often::IdentityAccount)
     }
 
@@ -262,13 +262,13 @@ impl Record {
 
     /// The account alias, which CloudTrail gives as root's `userIdentity.userName`.
     #[must_use]
-    pub fn account_alias(&self) -> Option<&str> {
+    pub(crate) fn account_alias(&self) -> Option<&str> {
         self.text(&["userIdentity", "userName"]).filter(|_| self.is_root())
     }
 
     /// `userIdentity.accessKeyId`
     #[must_use]
-    pub fn access_key_id(&self) -> Option<&str> {
+    pub(crate) fn access_key_id(&self) -> Option<&str> {
         self.texts.get(Often::AccessKeyId)
     }
 
@@ -278,38 +278,38 @@ impl Record {
     /// that began with MFA, which no long-lived key can give: those are the session's.
     #[must_use]
     pub fn by_long_lived_key(&self) -> bool {
-        let in_session = self.session_created().is_some() && (self.from_console() || self.mfa() == Some(true));
+        let in_session = self.session_created().is_some() && (self.is_from_console() || self.mfa() == Some(true));
         self.access_key_id().is_some_and(|key| key.starts_with("AKIA")) && !in_session
     }
 
     /// When the session of a temporary key began, as it was written.
     #[must_use]
-    pub fn session_created(&self) -> Option<&str> {
+    pub(crate) fn session_created(&self) -> Option<&str> {
         self.texts.get(Often::SessionCreated)
     }
 
     /// Whether the session's key came from a console sign-in.
     #[must_use]
-    pub fn from_console(&self) -> bool {
+    pub(crate) fn is_from_console(&self) -> bool {
         self.from_console
     }
 
     /// Whether the session is a central root session (`sts:AssumeRoot`), where the record says so.
     #[must_use]
-    pub fn assumed_root(&self) -> bool {
+    pub(crate) fn assumed_root(&self) -> bool {
         self.assumed_root
     }
 
     /// Whether this is a sign-in to the console.
     #[must_use]
-    pub fn is_sign_in(&self) -> bool {
+    pub(crate) fn is_sign_in(&self) -> bool {
         self.event_name() == Some("ConsoleLogin")
     }
 
     /// Whether this is an event of the sign-in pages, which is no API call: `ConsoleLogin`, `SwitchRole`,
     /// `PasswordUpdated`, … Its `responseElements` say under its own name how it ended.
     #[must_use]
-    pub fn is_sign_in_page(&self) -> bool {
+    pub(crate) fn is_sign_in_page(&self) -> bool {
         match self.texts.get(Often::EventType) {
             Some(kind) => kind == "AwsConsoleSignIn",
             None => self.is_sign_in() || (self.service() == Some("signin") && !self.is_oauth2()),
@@ -320,7 +320,7 @@ impl Record {
     ///
     /// Source: AWS Sign-In API Reference; the event names end in what they are about.
     #[must_use]
-    pub fn is_oauth2(&self) -> bool {
+    pub(crate) fn is_oauth2(&self) -> bool {
         self.service() == Some("signin") && self.event_name().is_some_and(|name| name.contains("OAuth2"))
     }
 
@@ -329,7 +329,7 @@ impl Record {
     /// Whoever gets there has the password, so this is no longer a failure that anyone can cause. Sources: CloudTrail
     /// User Guide, "AWS Management Console sign-in events" (`MFAUsed`); `CheckMfa` is the prompt itself.
     #[must_use]
-    pub fn failed_second_factor(&self) -> bool {
+    pub(crate) fn failed_second_factor(&self) -> bool {
         let stopped = matches!(self.outcome, Outcome::Denied | Outcome::Failed | Outcome::Blocked);
         let asked = self.is_sign_in() && self.flag(&["additionalEventData", "MFAUsed"]) == Some(true);
         stopped && (asked || (self.is_sign_in_page() && self.event_name() == Some("CheckMfa")))
@@ -349,7 +349,7 @@ impl Record {
 
     /// Whether it reads parameters that AWS publishes for everybody (`/aws/service/…`), and no other.
     #[must_use]
-    pub fn reads_public_parameters(&self) -> bool {
+    pub(crate) fn reads_public_parameters(&self) -> bool {
         self.public_parameters
     }
 
