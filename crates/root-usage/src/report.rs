@@ -135,7 +135,7 @@ impl Serialize for Counts<'_> {
 /// Metrics are named as metrics are, the rest as Lambda names what it logs itself.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Line<'a> {
+struct ClosingLine<'a> {
     #[serde(rename = "timestamp")]
     now: Timestamp,
     #[serde(rename = "level")]
@@ -169,7 +169,7 @@ impl Closing<'_> {
         let directive = Directive { namespace: NAMESPACE, dimensions: [["FunctionName"]], metrics: metrics() };
         let metadata = Metadata { timestamp: self.now.as_millisecond(), cloud_watch_metrics: [directive] };
         let (level, message) = if error.is_some() { ("ERROR", "failed") } else { ("INFO", "handled") };
-        let line = Line {
+        let line = ClosingLine {
             now: self.now,
             level,
             message,

@@ -37,7 +37,7 @@ pub(super) struct Batch<'b> {
 
 /// What a batch held that somebody should know.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Portion {
     /// Each with what it is known by.
     pub matches: Vec<(Match, Option<Key>)>,
     pub unreadable: Vec<Unreadable>,
@@ -61,8 +61,8 @@ impl<'b> Batch<'b> {
     }
 
     /// Reads log events and counts them, until there are enough for a mail. What comes twice is a duplicate.
-    pub fn next(&mut self, report: &mut Report, in_time: impl Fn() -> bool) -> Found {
-        let mut found = Found::default();
+    pub fn next(&mut self, report: &mut Report, in_time: impl Fn() -> bool) -> Portion {
+        let mut found = Portion::default();
         let mut bytes = 0;
         while bytes < FOUND_MAX && !self.is_over() {
             found.cut = !in_time();
@@ -101,7 +101,7 @@ impl<'b> Batch<'b> {
     }
 }
 
-impl Found {
+impl Portion {
     /// What the matches are known by.
     pub fn keys(&self) -> Vec<Key> {
         self.matches.iter().filter_map(|(_, key)| *key).collect()
