@@ -133,8 +133,8 @@ package: $(TOOLS) ## Build the function's package for this machine's architectur
 	cp target/lambda/root-usage-alert/bootstrap.zip 'dist/$(PACKAGE)'
 	cd dist && sha256sum '$(PACKAGE)' > '$(PACKAGE).sha256'
 
-deploy: build ## Deploy to your AWS account; asks for what it needs
-	$(WITH_TOOLS) .venv/sam/bin/sam deploy --guided
+deploy: build ## Deploy to your AWS account: finds the log group, asks what matters, waits for the confirmations, sends a test
+	@$(WITH_TOOLS) .venv/tools/bin/python operations/deploy.py '$(STACK)' --sam .venv/sam/bin/sam
 
 test-alert: $(TOOLS) ## Have the deployed function mail a test. STACK=name
 	@.venv/tools/bin/python operations/test_alert.py '$(STACK)'
