@@ -1,11 +1,13 @@
 //! What the templates and the JSON document see: every text from a record is already [`Clean`], every list already of
 //! its final length.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::account::Account;
 use super::detail::Details;
 use super::held::HeldBack;
 use super::lines::{LeftOut, Line, Reads, Resource, details, fold_lines, masked, resources};
@@ -14,6 +16,7 @@ use super::related::History;
 use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style, link};
 use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, Signal, known_of, signals};
+use crate::directory::Names;
 use crate::history::{Answered, Answers};
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
@@ -54,7 +57,9 @@ pub(super) struct View {
     pub other_actions: Option<LeftOut>,
     pub unreadable: Vec<UnreadableLine>,
     pub unreadable_count: usize,
-    pub accounts: List,
+    pub accounts: List<Account>,
+    /// The names of these and of the others that this names, by id.
+    account_names: BTreeMap<String, Clean>,
     pub span: Option<Span>,
     #[serde(skip)]
     pub steps: Vec<NextStep>,
@@ -62,7 +67,7 @@ pub(super) struct View {
     #[serde(skip)]
     pub runbook: Option<String>,
     pub function: Clean,
-    pub log_group_owner: Clean,
+    pub log_group_owner: Account,
     pub log_group: Clean,
     pub log_stream: Clean,
     pub links: Links,
@@ -116,7 +121,7 @@ pub(super) struct Section {
 #[serde(rename_all = "camelCase")]
 pub(super) struct OtherActor {
     pub who: Who,
-    pub account: Option<Clean>,
+    pub account: Option<Account>,
     #[serde(rename = "actionCount")]
     pub actions: usize,
     pub service: Option<Clean>,
@@ -127,11 +132,11 @@ pub(super) struct OtherActor {
 }
 
 impl OtherActor {
-    fn new(actor: &Actor) -> Self {
+    fn new(actor: &Actor, names: &Names) -> Self {
         let worst = actor.gravest();
         Self {
             who: Who::new(&actor.identity),
-            account: worst.record.account().map(Clean::name),
+            account: worst.record.account().map(|id| Account::new(id, names)),
             actions: actor.actions.len(),
             service: worst.record.service().map(Clean::name),
             action: worst.record.event_name().map(Clean::name),
@@ -219,7 +224,8 @@ pub(super) struct Facts {
     pub source: Option<Clean>,
     #[serde(rename = "userAgent")]
     pub agent: Option<Clean>,
-    pub account: Option<Clean>,
+    pub account: Option<Account>,
+    pub account_name: Option<Clean>,
     pub alias: Option<Clean>,
     #[serde(rename = "credential")]
     pub access: Access,
@@ -277,21 +283,21 @@ pub(super) struct UnreadableLine {
 /// A list and how many of it are not shown.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct List {
-    pub shown: Vec<Clean>,
+pub(super) struct List<T = Clean> {
+    pub shown: Vec<T>,
     pub left_out: usize,
 }
 
-impl List {
-    pub(super) fn new(values: impl IntoIterator<Item = Clean>) -> Self {
-        let mut shown: Vec<Clean> = values.into_iter().collect();
+impl<T> List<T> {
+    pub(super) fn new(values: impl IntoIterator<Item = T>) -> Self {
+        let mut shown: Vec<T> = values.into_iter().collect();
         let left_out = shown.len().saturating_sub(LIST_MAX);
         shown.truncate(LIST_MAX);
         Self { shown, left_out }
     }
 }
 
-impl List {
+impl<T: fmt::Display> List<T> {
     /// The list in one line, for a language with a comma of its own.
     pub(super) fn joined(&self, comma: &str) -> String {
         let more = (self.left_out > 0).then(|| format!("+{}", self.left_out));
@@ -299,7 +305,7 @@ impl List {
     }
 }
 
-impl fmt::Display for List {
+impl<T: fmt::Display> fmt::Display for List<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.joined(", "))
     }
@@ -353,8 +359,9 @@ impl View {
     pub(super) fn new(alert: &Alert, answers: &Answers, style: &Style, budget: &Budget, subject: &str) -> Self {
         let others = alert.actors.get(budget.actors..).unwrap_or_default();
         let (others, left_out) = others.split_at(budget.other_actors.min(others.len()));
+        let names = &answers.names;
         let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
-        let accounts: std::collections::BTreeSet<&str> = all().filter_map(|action| action.record.account()).collect();
+        let accounts: BTreeSet<&str> = all().filter_map(|action| action.record.account()).collect();
         let unreadable = alert.unreadable.iter().take(budget.lines).map(|event| UnreadableLine {
             time: event.time.map(|time| Moment::new(time, style)),
             id: Clean::name(&event.id),
@@ -362,7 +369,7 @@ impl View {
             // A colon would lose its blank, as it does in every text that is not ours.
             reason: Clean::text(&masked(&event.reason.replace(": ", ", "), style), LONG_TEXT),
         });
-        let section = |answered| Section::new(answered, alert, style, budget);
+        let section = |answered| Section::new(answered, alert, names, style, budget);
         Self {
             schema: "root-usage-alert/1",
             id: alert.id.to_string(),
@@ -373,22 +380,26 @@ impl View {
             possible_rules: List::new(alert.possible_rules().into_values().map(rule_name)),
             matched: alert.matched(),
             actors: answers.of(alert).take(budget.actors).map(section).collect(),
-            other_actors: others.iter().map(OtherActor::new).collect(),
+            other_actors: others.iter().map(|actor| OtherActor::new(actor, names)).collect(),
             actors_left_out: left_out.len(),
             actions_left_out: left_out.iter().map(|actor| actor.actions.len()).sum(),
             other_actions: LeftOut::new(left_out.iter().flat_map(|actor| &actor.actions), style, budget),
             unreadable: unreadable.collect(),
             unreadable_count: alert.unreadable.len(),
-            accounts: List::new(accounts.into_iter().map(Clean::name)),
+            accounts: List::new(accounts.into_iter().map(|id| Account::new(id, names))),
+            account_names: names
+                .iter()
+                .filter_map(|(id, _)| Some((id.to_owned(), Account::new(id, names).name?)))
+                .collect(),
             span: Span::of(all(), style),
-            steps: steps(alert, answers),
+            steps: steps(alert, answers, style),
             runbook: style.runbook.clone(),
             function: Clean::name(&style.function),
-            log_group_owner: Clean::name(&alert.origin.owner),
+            log_group_owner: Account::new(&alert.origin.owner, names),
             log_group: Clean::log_name(&alert.origin.log_group),
             log_stream: Clean::log_name(&alert.origin.log_stream),
             links: Links::new(alert),
-            held: HeldBack::new(&alert.held, style),
+            held: HeldBack::new(&alert.held, names, style),
             may_be_repeated: alert.may_be_repeated,
         }
     }
@@ -423,7 +434,7 @@ fn clean(signal: Signal) -> Signal {
 }
 
 impl Section {
-    fn new(answered: Answered<'_>, alert: &Alert, style: &Style, budget: &Budget) -> Self {
+    fn new(answered: Answered<'_>, alert: &Alert, names: &Names, style: &Style, budget: &Budget) -> Self {
         let (actor, access, call) = (answered.actor, answered.access(), answered.root_call());
         let (reads, serious): (Vec<&Action>, Vec<&Action>) =
             actor.actions.iter().partition(|action| action.category == Category::Read);
@@ -433,7 +444,7 @@ impl Section {
             who: Who::new(&actor.identity),
             access,
             root_call: call.map(|record| RootCall::new(record, style)),
-            first: Facts::new(actor.gravest(), access, style),
+            first: Facts::new(actor.gravest(), access, names, style),
             signals: signals(actor, access, call.is_some(), &alert.origin, &style.trusted_networks)
                 .into_iter()
                 .map(clean)
@@ -452,8 +463,9 @@ impl Section {
 }
 
 impl Facts {
-    fn new(action: &Action, access: Access, style: &Style) -> Self {
+    fn new(action: &Action, access: Access, names: &Names, style: &Style) -> Self {
         let record = &action.record;
+        let account = record.account().map(|id| Account::new(id, names));
         let known = known_of(record);
         // The event history holds management events only.
         let listed = record.text(&["eventCategory"]) != Some("Data");
@@ -479,7 +491,8 @@ impl Facts {
             region: record.region().map(Clean::name),
             source: record.source_ip().map(Clean::source),
             agent: record.user_agent().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
-            account: record.account().map(Clean::name),
+            account_name: account.as_ref().and_then(|account| account.name.clone()),
+            account,
             alias: record.account_alias().map(|text| Clean::quoted(text, SHORT_TEXT)),
             access: access.of(record),
             session_created: record
