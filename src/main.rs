@@ -3,6 +3,7 @@
 mod aws;
 mod cloudtrail;
 mod log;
+mod organizations;
 mod pace;
 mod sns;
 
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
-use root_usage::config::Config;
+use root_usage::config::{AccountNames, Config};
 use root_usage::handler::{Handler, HandlerError, Invocation};
 use root_usage::report::Closing;
 use serde_json::value::RawValue;
 
 use aws::Aws;
 use cloudtrail::CloudTrail;
+use organizations::{Names, Organizations};
 use sns::Sns;
 
 /// The function's timeout in template.yaml, for a Runtime API that names a deadline in the past: cargo-lambda's does.
@@ -37,7 +39,12 @@ async fn main() -> ExitCode {
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let aws = Aws::default();
     let (function, metrics) = (&config.style.function.clone(), config.metrics);
-    let handler = &Handler::new(config, Sns::new(topic, aws.clone()), CloudTrail::new(aws));
+    let names = match &config.names {
+        AccountNames::Listed(listed) => Names::Listed(listed.clone()),
+        AccountNames::Organization { .. } => Names::Organization(Organizations::new(aws.clone())),
+    };
+    let history = CloudTrail::new(aws.clone());
+    let handler = &Handler::new(config, Sns::new(topic, aws), history).with_directory(names);
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let started = Instant::now();
         let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);

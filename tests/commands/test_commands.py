@@ -27,6 +27,7 @@ KINDS = {
     "iam delete-login-profile",
     "iam list-access-keys",
     "iam update-access-key",
+    "organizations attach-policy",
     "signin batch-revoke-sessions",
     "signin list-sessions",
     "sts assume-root",

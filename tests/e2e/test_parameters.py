@@ -21,6 +21,12 @@ TAKEN = [
     ("RUNBOOK_URL", "https://wiki.example.com:8443/~sec/root+user/%20?page=1&lang=en#step_1"),
     ("RUNBOOK_URL", "https://wiki.example.com/".ljust(500, "x")),
     ("SETTINGS", "MASK_ACCESS_KEYS=false; HISTORY_TIMEOUT_MS=100;MAX_BATCH_BYTES=1048576;METRICS=off"),
+    ("SETTINGS", "LOCKDOWN_POLICY_ID=p-examplepolicyid1;METRICS=on"),
+    ("SETTINGS", f"LOCKDOWN_POLICY_ID=p-{'x' * 128}"),
+    ("ACCOUNT_NAMES", "organization"),
+    ("ACCOUNT_NAMES", "111122223333=payments-prod"),
+    ("ACCOUNT_NAMES", "111122223333=R&D (EU) = 2, 444455556666=x,111122223333=a b"),
+    ("ACCOUNT_NAMES", f"111122223333={'x' * 50}"),
     ("SETTINGS", "MASK_ACCESS_KEYS=true;HISTORY_TIMEOUT_MS=8000;MAX_BATCH_BYTES=1073741824;METRICS=on;"),
 ]
 REFUSED = [
@@ -39,6 +45,17 @@ REFUSED = [
     ("SETTINGS", "HISTORY_TIMEOUT_MS=8001", "HISTORY_TIMEOUT_MS"),
     ("SETTINGS", "MAX_BATCH_BYTES=999999", "MAX_BATCH_BYTES"),
     ("SETTINGS", "METRICS=maybe", "METRICS"),
+    ("SETTINGS", "LOCKDOWN_POLICY_ID=p-1234567", "LOCKDOWN_POLICY_ID"),
+    ("SETTINGS", "LOCKDOWN_POLICY_ID=p-example-policy", "LOCKDOWN_POLICY_ID"),
+    ("SETTINGS", f"LOCKDOWN_POLICY_ID=p-{'x' * 129}", "LOCKDOWN_POLICY_ID"),
+    ("ACCOUNT_NAMES", "payments-prod", "ACCOUNT_NAMES"),
+    ("ACCOUNT_NAMES", "1111=payments-prod", "ACCOUNT_NAMES"),
+    ("ACCOUNT_NAMES", "111122223333=", "ACCOUNT_NAMES"),
+    ("ACCOUNT_NAMES", "111122223333=a,sandbox", "ACCOUNT_NAMES"),
+    ("ACCOUNT_NAMES", "111122223333=a,", "ACCOUNT_NAMES"),
+    ("ACCOUNT_NAMES", "111122223333=本番", "ACCOUNT_NAMES"),
+    ("ACCOUNT_NAMES", '111122223333="a"', "ACCOUNT_NAMES"),
+    ("ACCOUNT_NAMES", f"111122223333={'x' * 51}", "ACCOUNT_NAMES"),
 ]
 
 
@@ -114,4 +131,4 @@ def test_there_are_limits_to_compare():
     assert len(list(allowed())) > 15
     assert {variable for variable, _ in allowed()} == set(variables())
     named = {named for *_, named in beyond()}
-    assert named >= {"HISTORY_MINUTES", "HISTORY_TIMEOUT_MS", "MASK_ACCESS_KEYS", "MAX_BATCH_BYTES", "METRICS"}
+    assert named >= {"HISTORY_MINUTES", "HISTORY_TIMEOUT_MS", "MASK_ACCESS_KEYS", "MAX_BATCH_BYTES", "METRICS", "LOCKDOWN_POLICY_ID", "ACCOUNT_NAMES"}

@@ -126,6 +126,13 @@ class Writer:
             return self.text(ORDINARY[kind])
         return self.random.choice(ORDINARY[kind])
 
+    def account_name(self):
+        """A name that the function's own list can hold: the same is done with what AWS Organizations answers."""
+        while True:
+            text = "".join(c for c in self.text(["payments-prod", "Sandbox (EU)"]) if " " <= c <= "~" and c not in ',"\\')
+            if text := text[:50].strip():
+                return text
+
     def uuid(self):
         digits = "0123456789" if self.random.random() < 0.2 else "0123456789abcdef"
         text = "".join(self.random.choice(digits) for _ in range(32))

@@ -28,15 +28,17 @@ RUN_SECONDS = 300
 # The digits that a telephone number of the hostile texts can't be dialled without.
 DIGITS = sorted({re.sub(r"[^0-9]", "", phone.split("x")[0].split("ext")[0])[-8:] for phone in hostile.PHONES})
 
+NAMES = "111122223333=payments-prod,444455556666=Sandbox 2, 777788889999=R_D"
+
 SETTINGS = [
     {"ALERT_LANGUAGE": "en", "RULES": "root-usage,cis", "RUNBOOK_URL": shown.RUNBOOK},
-    {"ALERT_LANGUAGE": "ja", "RULES": "root-usage,cis", "ALERT_TIME_ZONE": "Asia/Tokyo"},
+    {"ALERT_LANGUAGE": "ja", "RULES": "root-usage,cis", "ALERT_TIME_ZONE": "Asia/Tokyo", "ACCOUNT_NAMES": NAMES},
     {"ALERT_LANGUAGE": "en", "RULES": "root-usage", "MASK_ACCESS_KEYS": "false"},
 ]
 
 
 def named(settings):
-    return "-".join(value for name, value in settings.items() if name != "RUNBOOK_URL").replace("/", "-")
+    return "-".join(value for name, value in settings.items() if name not in ("RUNBOOK_URL", "ACCOUNT_NAMES")).replace("/", "-")
 
 
 @pytest.fixture(scope="session")
@@ -163,6 +165,17 @@ def test_only_our_own_links_link(settings, history, command, harmless, tmp_path)
     for index, message in told:
         event, sources = events[index]
         check(list(findings(message, sources | more, harmless)), f"event {index} of seed {SEED}: {json.dumps(event)}")
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:2], ids=named)
+def test_an_accounts_name_is_neither_link_nor_markup(settings, command, harmless, tmp_path):
+    # Whoever may rename an account writes it; all else is ordinary.
+    writer, others = hostile.Writer(SEED), hostile.Writer(SEED, hostile=False)
+    for _ in range(CASES):
+        event, sources = others.event()
+        names = ",".join(f"{account}={writer.account_name()}" for account in hostile.ORDINARY["account"])
+        for _, message in messages(mails(command, settings | {"ACCOUNT_NAMES": names}, [event], tmp_path)):
+            check(list(findings(message, sources, harmless)), f"{names} of seed {SEED}: {json.dumps(event)}")
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=named)

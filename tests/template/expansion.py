@@ -36,6 +36,7 @@ EVERYTHING = {
     "Rules": "root-usage,cis",
     "ExtraRulePattern": "{ $.eventName = StopLogging }",
     "RunbookUrl": "https://wiki.example.com/root",
+    "AccountNames": "organization",
     "AlertKey": "create",
 }
 

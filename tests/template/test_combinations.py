@@ -53,6 +53,11 @@ CHOICES = {
 # These touch one property each and no other choice: each combination gets some of them.
 SWITCHES = {
     "runbook": {"none": {}, "some": {"RunbookUrl": "https://wiki.example.com/root"}},
+    "names": {
+        "none": {},
+        "list": {"AccountNames": "111122223333=payments-prod, 444455556666=Data lake (EU) = 2"},
+        "organization": {"AccountNames": "organization"},
+    },
     "retention": {"a year": {}, "a month": {"LogRetentionDays": "30"}},
 }
 
@@ -246,6 +251,8 @@ def test_role_has_what_the_choices_need_and_no_more(stacks):
         }
         if chosen["silence"] == "watched" or chosen["history"] == "on":
             expected.add(("cloudtrail:LookupEvents", "*"))
+        if chosen["names"] == "organization":
+            expected.add(("organizations:DescribeAccount", "arn:aws:organizations::*:account/o-*/*"))
         if chosen["key"] != "none":
             key = GIVEN_KEY if chosen["key"] == "given" else "<AlertTopicKey.Arn>"
             expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey*", key)}
@@ -294,6 +301,7 @@ def test_switches_reach_their_property(stacks):
         function = stack["Resources"]["AlertFunction"]["Properties"]
         variables = function["Environment"]["Variables"]
         assert variables["RUNBOOK_URL"] == {"none": "", "some": "https://wiki.example.com/root"}[chosen["runbook"]]
+        assert variables["ACCOUNT_NAMES"] == SWITCHES["names"][chosen["names"]].get("AccountNames", "none"), chosen
         assert variables["SETTINGS"] == CHOICES["metrics"][chosen["metrics"]].get("Settings", ""), chosen
         days = {"a year": "365", "a month": "30"}[chosen["retention"]]
         logs = [one for one in stack["Resources"].values() if one["Type"] == "AWS::Logs::LogGroup"]
@@ -356,6 +364,18 @@ def test_what_has_no_parameter_is_one_line_of_the_template(line, edited, path, v
         {"Recipe": "a:b;CloudTrailMetrics;RootAccountUsageCount;Root Account Usage;1;300"},
         {"Recipe": "RootAccountUsage;Cloud Trail;RootAccountUsageCount;Root Account Usage;1;300"},
         {"Recipe": ""},
+        {"AccountNames": ""},
+        {"AccountNames": "organisation"},
+        {"AccountNames": "payments-prod"},
+        {"AccountNames": "111122223333="},
+        {"AccountNames": "111122223333= "},
+        {"AccountNames": "1111=payments-prod"},
+        {"AccountNames": "111122223333=a,"},
+        {"AccountNames": "111122223333=a,sandbox"},
+        {"AccountNames": "111122223333=本番"},
+        {"AccountNames": "none,111122223333=a"},
+        {"Settings": "LOCKDOWN_POLICY_ID=FullAWSAccess"},
+        {"Settings": "LOCKDOWN_POLICY_ID=p-1234567"},
         {"Settings": "RULES=root"},
         {"Settings": "METRICS=no"},
         {"Settings": "METRICS = off"},

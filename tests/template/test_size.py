@@ -74,8 +74,12 @@ LONGEST = {
         "https://wiki.example.com/".ljust(500, "x"),
         ["https://wiki.example.com/".ljust(501, "x"), "https://é", 'https://wiki.example.com/"'],
     ),
+    "AccountNames": (
+        ",".join([f"{account}={'x' * 50}" for account in range(111122223333, 111122223342)] + ["111122223342=x"]).ljust(600, "x"),
+        ["111122223333=é", '111122223333="', "111122223333=\\", f"111122223333={'x' * 51}", ",".join(["111122223333=x"] * 41)],
+    ),
     "HistoryMinutes": ("1440", ["1441", "10000"]),
-    "Settings": ("MAX_BATCH_BYTES=1073741824; " * 7, ["MAX_BATCH_BYTES=1073741824; " * 8]),
+    "Settings": ("MAX_BATCH_BYTES=1073741824; " * 9, ["MAX_BATCH_BYTES=1073741824; " * 10]),
 }
 
 

@@ -232,6 +232,7 @@ def test_each_variable_of_the_function_has_a_parameter():
         "AlertTimeZone": "Asia/Tokyo",
         "TrustedCidrs": "192.0.2.0/24",
         "RunbookUrl": "https://wiki.example.com/root",
+        "AccountNames": "111122223333=payments-prod,444455556666=sandbox",
         "HistoryMinutes": "15",
         "Settings": "MASK_ACCESS_KEYS=false;HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off",
     }
@@ -245,6 +246,7 @@ def test_each_variable_of_the_function_has_a_parameter():
         "ALERT_TIME_ZONE": "Asia/Tokyo",
         "TRUSTED_CIDRS": "192.0.2.0/24",
         "RUNBOOK_URL": "https://wiki.example.com/root",
+        "ACCOUNT_NAMES": "111122223333=payments-prod,444455556666=sandbox",
         "HISTORY_MINUTES": "15",
         "SETTINGS": "MASK_ACCESS_KEYS=false;HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off",
     }

@@ -248,9 +248,9 @@ fn mails_are_reckoned_by_account_region_and_five_minutes() {
     assert_eq!((&mails["total"], &mails["estimated"], &mails["days"]), (&json!(4), &json!(true), &json!(10)));
     assert_eq!(mails["perDay"], 0.4);
     assert_eq!(mails["byDay"], json!({ "2026-11-20": 3, "2026-11-29": 1 }));
-    let output = scan(&[path, "--mail"]).output().unwrap();
+    let output = scan(&[path, "--mail"]).env("ACCOUNT_NAMES", "111122223333=payments-prod").output().unwrap();
     let out = text(&output.stdout);
-    assert_eq!(out.matches("\nSubject: ").count(), 4, "{out}");
+    assert_eq!(out.matches("\nSubject: payments-prod [").count(), 4, "{out}");
     assert!(out.contains("\nmails: about 4, 0.40 a day in 10 days\n"), "{out}");
 }
 

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::alert::TrustedNetwork;
 use crate::batch::DEFAULT_MAX_BYTES;
+use crate::directory::Listed;
 use crate::email::{Language, Style};
 use crate::error::chain;
 use crate::history::Reach;
@@ -20,12 +21,13 @@ use crate::rule::{Rule, RuleError, RuleSet};
 /// The variables that can also be set in `SETTINGS`, as `NAME=value` separated by semicolons: those that only the
 /// function reads and that few set. What the template decides by (`RULES`, for one) must stay a variable of its own, or
 /// the two would disagree.
-pub const SETTINGS: [&str; 4] = ["MASK_ACCESS_KEYS", "HISTORY_TIMEOUT_MS", "MAX_BATCH_BYTES", "METRICS"];
+pub const SETTINGS: [&str; 5] =
+    ["MASK_ACCESS_KEYS", "HISTORY_TIMEOUT_MS", "MAX_BATCH_BYTES", "METRICS", "LOCKDOWN_POLICY_ID"];
 
 /// The most characters of `RUNBOOK_URL`.
 const RUNBOOK_MAX: usize = 500;
 
-/// How long a mail waits for the event history, where nothing else is set.
+/// How long a mail waits for what is looked up, where nothing else is set.
 const HISTORY_TIMEOUT: Duration = Duration::from_millis(3000);
 
 /// What an operator can set. `SETTINGS` holds the variables of [`SETTINGS`] that are not set themselves.
@@ -35,15 +37,49 @@ pub struct Config {
     pub alert_topic: Option<TopicArn>,
     /// `RULES`, ids of shipped rules and names of their sets, and `RULE_PATTERN`.
     pub rules: RuleSet,
-    /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, `RUNBOOK_URL`, and
-    /// the name that Lambda gives the function.
+    /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, `RUNBOOK_URL`,
+    /// `LOCKDOWN_POLICY_ID`, and the name that Lambda gives the function.
     pub style: Style,
     /// `HISTORY_MINUTES` and `HISTORY_TIMEOUT_MS`; `None` where nothing is looked up.
     pub history: Option<Reach>,
+    /// `ACCOUNT_NAMES`: where accounts' names come from.
+    pub names: AccountNames,
     /// `METRICS`: whether each invocation writes a line of metrics. The log line has every figure anyway.
     pub metrics: bool,
     /// `MAX_BATCH_BYTES`: the most bytes a payload may inflate to.
     pub max_batch_bytes: usize,
+}
+
+/// Where accounts' names come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountNames {
+    /// From the operator's own list, which may be empty.
+    Listed(Listed),
+    /// From AWS Organizations.
+    Organization {
+        /// How long a mail waits for them: as long as for the event history, `HISTORY_TIMEOUT_MS`.
+        timeout: Duration,
+    },
+}
+
+impl AccountNames {
+    /// The operator's list, which is empty where the organization is asked.
+    #[must_use]
+    pub fn listed(&self) -> Listed {
+        match self {
+            Self::Listed(listed) => listed.clone(),
+            Self::Organization { .. } => Listed::default(),
+        }
+    }
+
+    /// How long a mail waits for them. For those of a list it need not.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Listed(_) => Duration::ZERO,
+            Self::Organization { timeout } => *timeout,
+        }
+    }
 }
 
 /// Everything that is wrong with a configuration.
@@ -183,6 +219,16 @@ fn runbook(value: &str) -> Result<String, String> {
     })
 }
 
+/// The id of a policy of an organization.
+///
+/// Source: botocore 1.44.8, the model `organizations`, `PolicyId`.
+fn policy_id(value: &str) -> Result<String, String> {
+    let right = value.strip_prefix("p-").is_some_and(|id| {
+        (8..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    });
+    right.then(|| value.to_owned()).ok_or_else(|| "expected the id of a service control policy, p-…".to_owned())
+}
+
 /// A whole number of `unit` within a range.
 fn number<T: FromStr + PartialOrd + fmt::Display>(
     unit: &str,
@@ -221,6 +267,7 @@ impl Config {
             trusted_networks: read.parse("TRUSTED_CIDRS", networks).unwrap_or_default(),
             mask_access_keys: read.parse("MASK_ACCESS_KEYS", boolean).unwrap_or(true),
             runbook: read.parse("RUNBOOK_URL", runbook),
+            lockdown_policy: read.parse("LOCKDOWN_POLICY_ID", policy_id),
             function: read.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("root-usage").to_owned(),
         };
         let max_batch_bytes =
@@ -231,12 +278,18 @@ impl Config {
         let timeout = read.parse("HISTORY_TIMEOUT_MS", number("milliseconds", 100..=8000));
         let timeout = timeout.map_or(HISTORY_TIMEOUT, Duration::from_millis);
         let history = (minutes > 0).then_some(Reach { minutes, timeout });
+        let names = read.parse("ACCOUNT_NAMES", |value| match value {
+            "none" => Ok(AccountNames::Listed(Listed::default())),
+            "organization" => Ok(AccountNames::Organization { timeout }),
+            list => Listed::parse(list).map(AccountNames::Listed),
+        });
+        let names = names.unwrap_or_else(|| AccountNames::Listed(Listed::default()));
         if rules.is_empty() && read.problems.is_empty() {
             let expected = "expected at least one rule or set, for example root-usage or cis".to_owned();
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
         }
         if read.problems.is_empty() {
-            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, history, metrics, max_batch_bytes })
+            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, history, names, metrics, max_batch_bytes })
         } else {
             Err(ConfigError { problems: read.problems })
         }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! One direction, no way back: nothing is changed after it is made. [`batch`], [`detect`], [`record`], [`detail`],
-//! [`region`], [`severity`], [`rule`], [`alert`], [`email`], [`error`] and [`report`] are pure: no I/O, no clock, no environment. [`history`] and
-//! [`notify`] do I/O. [`handler`] puts the pipeline together and is the only module that knows them all.
+//! [`region`], [`severity`], [`rule`], [`alert`], [`email`], [`error`] and [`report`] are pure: no I/O, no clock, no environment. [`history`],
+//! [`directory`] and [`notify`] do I/O. [`handler`] puts the pipeline together and is the only module that knows them all.
 //!
 //! The promise: every record that reaches the function and matches a rule reaches the topic at least once, or the
 //! invocation fails, so that Lambda retries it and then keeps its payload in the dead-letter queue. Every log event is
@@ -20,6 +20,7 @@ pub mod batch;
 pub mod config;
 pub mod detail;
 pub mod detect;
+pub mod directory;
 pub mod email;
 pub mod error;
 pub mod fault;

@@ -1,7 +1,8 @@
 //! The configuration: what is taken, what is refused, and that every problem is told at once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use root_usage::config::{Config, SETTINGS};
+use root_usage::config::{AccountNames, Config, SETTINGS};
+use root_usage::directory::Listed;
 
 fn vars<'a>(rows: &'a [(&str, &str)]) -> impl Iterator<Item = (String, String)> + 'a {
     rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -17,6 +18,21 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.rules.rules().iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>(), ["root-usage"]);
     assert_eq!(config.max_batch_bytes, 33_554_432);
     assert!(config.style.mask_access_keys);
+    assert_eq!(config.names, AccountNames::Listed(Listed::default()));
+    assert_eq!(config.style.lockdown_policy, None);
+}
+
+#[test]
+fn names_come_from_nowhere_a_list_or_the_organization() {
+    let names = |vars: &[(&str, &str)]| Config::from_vars(self::vars(vars)).unwrap().names;
+    let listed = |list| AccountNames::Listed(Listed::parse(list).unwrap());
+    assert_eq!(names(&[("ACCOUNT_NAMES", "none")]), AccountNames::Listed(Listed::default()));
+    assert_eq!(names(&[("ACCOUNT_NAMES", "111122223333=none")]), listed("111122223333=none"));
+    // They wait as long as the history, also where that is off.
+    for (minutes, settings, milliseconds) in [("60", "", 3000), ("0", "HISTORY_TIMEOUT_MS=500", 500)] {
+        let vars = [("ACCOUNT_NAMES", "organization"), ("HISTORY_MINUTES", minutes), ("SETTINGS", settings)];
+        assert_eq!(names(&vars).timeout().as_millis(), milliseconds);
+    }
 }
 
 #[test]
@@ -48,6 +64,14 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("RUNBOOK_URL", "https://wiki.example.com/手順", "percent-encoded"),
         ("RUNBOOK_URL", "https://wiki.example.com/<b>", "percent-encoded"),
         ("RUNBOOK_URL", "https://wiki.example.com/root.", "without punctuation at its end"),
+        (
+            "ACCOUNT_NAMES",
+            "payments-prod",
+            "expected none, organization, or accounts with their names, such as 111122223333=",
+        ),
+        ("ACCOUNT_NAMES", "111122223333=a;444455556666=b,x", "expected none, organization"),
+        ("LOCKDOWN_POLICY_ID", "FullAWSAccess", "expected the id of a service control policy, p-"),
+        ("LOCKDOWN_POLICY_ID", "p-1234567; aws", "expected the id of a service control policy"),
         ("SETTINGS", "NOPE=1", "there is no setting \"NOPE\"; expected NAME=value with one of MASK_ACCESS_KEYS, "),
         ("SETTINGS", "RULES=root", "there is no setting \"RULES\""),
         ("SETTINGS", "ALERT_TOPIC_ARN=x", "there is no setting"),
@@ -64,11 +88,12 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
 
 #[test]
 fn settings_are_variables_in_one() {
-    let settings = "MASK_ACCESS_KEYS=false; HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off;";
+    let settings = "MASK_ACCESS_KEYS=false; HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off;LOCKDOWN_POLICY_ID=p-examplepolicyid1;";
     let config = Config::from_vars(vars(&[("SETTINGS", settings)])).unwrap();
     assert!(!config.style.mask_access_keys && !config.metrics);
     assert_eq!(config.history.unwrap().timeout.as_millis(), 500);
     assert_eq!(config.max_batch_bytes, 2_097_152);
+    assert_eq!(config.style.lockdown_policy.as_deref(), Some("p-examplepolicyid1"));
     // Each of the names is one that the function reads, and refuses a value that is wrong for it by its own name.
     for name in SETTINGS {
         let error = Config::from_vars(vars(&[("SETTINGS", &format!("{name}=wrong"))])).unwrap_err();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use filter_pattern::json::Json;
 use proptest::prelude::*;
 use root_usage::alert::{Alert, Match, Origin, Unreadable};
+use root_usage::directory::Listed;
 use root_usage::email::{Language, Message, SMS_MAX, SUBJECT_MAX, Style};
+use root_usage::history::Answers;
 use root_usage::notify::topic;
 use root_usage::record::Record;
 use root_usage::rule::Rule;
@@ -352,10 +354,18 @@ fn a_subject_gives_up_its_action_before_anything_else() {
         ("CreateUser", "2001:db8:85a3:1234:5678:8a2e:1370:7334"),
     ];
     for (name, ip) in rows {
-        let message = Message::new(&alert(&[record(name, ip)], "x"), &style(Language::English), topic::fits).unwrap();
-        let subject = message.subject.as_str();
-        for part in ["[HIGH]", ip, "ap-northeast-1", "111122223333", &name[..4]] {
-            assert!(subject.contains(part), "{subject}");
+        // With a name that leaves no room, too: the digits are shorter.
+        for listed in ["444455556666=x", "111122223333=payments-production-eu1"] {
+            let alert = alert(&[record(name, ip)], "x");
+            let answers = Answers::default().with_names(Listed::parse(listed).unwrap().names(&alert));
+            let style = style(Language::English);
+            let message = Message::within(&alert, &answers, &style, topic::fits, || true).unwrap().unwrap();
+            let subject = message.subject.as_str();
+            for part in ["[HIGH]", ip, "ap-northeast-1", &name[..4]] {
+                assert!(subject.contains(part), "{subject}");
+            }
+            let account = subject.starts_with("111122223333 ") || subject.starts_with("payments-production-eu1 ");
+            assert!(account && subject.len() <= SUBJECT_MAX, "{subject}");
         }
     }
 }

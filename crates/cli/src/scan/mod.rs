@@ -104,8 +104,9 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<ExitCo
         everything.lock().unwrap_or_else(PoisonError::into_inner).add(file);
     });
     let everything = everything.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let style = arguments.mail.then_some(&config.style);
-    let (found, mails, summary) = everything.finish((arguments.since, arguments.until), style)?;
+    let names = config.names.listed();
+    let mail = arguments.mail.then_some((&config.style, &names));
+    let (found, mails, summary) = everything.finish((arguments.since, arguments.until), mail)?;
     let out = &mut BufWriter::new(out);
     match arguments.format {
         Format::Json => {

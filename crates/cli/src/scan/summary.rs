@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use root_usage::alert::{Alert, Attribution, Issued, Origin, Unreadable};
+use root_usage::directory::Listed;
 use root_usage::email::{EmailError, Message, Style};
+use root_usage::history::Answers;
 use root_usage::notify::topic;
 use root_usage::record::Record;
 use serde::Serialize;
@@ -146,7 +148,7 @@ impl Everything {
         attribution
     }
 
-    /// The matches in order of time, the mails about them if their records were kept, and the figures.
+    /// The matches in order of time, the mails about them if they are asked for (their records were kept then), and the figures.
     ///
     /// # Errors
     ///
@@ -154,7 +156,7 @@ impl Everything {
     pub fn finish(
         mut self,
         asked: (Option<Timestamp>, Option<Timestamp>),
-        style: Option<&Style>,
+        mail: Option<(&Style, &Listed)>,
     ) -> Result<(Vec<Found>, Vec<Message>, Summary), EmailError> {
         self.keys.clear();
         self.found.sort_by(|a, b| (a.time, &a.file, a.nth).cmp(&(b.time, &b.file, b.nth)));
@@ -206,10 +208,11 @@ impl Everything {
         letters.sort_by_key(|letter| letter.time);
         let mut messages = Vec::new();
         for letter in letters {
-            let Some(style) = style else { break };
+            let Some((style, listed)) = mail else { break };
             let matches = letter.found.iter().map(|index| (*index, self.found[*index].matched.clone())).collect();
             if let Some(alert) = Alert::attributed(letter.origin, matches, letter.unreadable, &attribution) {
-                messages.push(Message::new(&alert, style, topic::fits)?);
+                let answers = Answers::default().with_names(listed.names(&alert));
+                messages.extend(Message::within(&alert, &answers, style, topic::fits, || true)?);
             }
         }
         Ok((self.found, messages, summary))

@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::account::Account;
 use super::detail::Details;
 use super::lines::{Resource, details, masked, resources};
 use super::moment::Moment;
 use super::view::{Because, LONG_TEXT, SHORT_TEXT, Words};
 use super::{Clean, Style, link};
 use crate::alert::{Access, Action, Category, Severity, known_of};
+use crate::directory::Names;
 use crate::record::Outcome;
 
 /// The facts of one action.
@@ -31,7 +33,8 @@ pub(super) struct Facts {
     pub source: Option<Clean>,
     #[serde(rename = "userAgent")]
     pub agent: Option<Clean>,
-    pub account: Option<Clean>,
+    pub account: Option<Account>,
+    pub account_name: Option<Clean>,
     pub alias: Option<Clean>,
     #[serde(rename = "credential")]
     pub access: Access,
@@ -47,8 +50,9 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(action: &Action, access: Access, style: &Style) -> Self {
+    pub(super) fn new(action: &Action, access: Access, names: &Names, style: &Style) -> Self {
         let record = &action.record;
+        let account = record.account().map(|id| Account::new(id, names));
         let known = known_of(record);
         // The event history holds management events only.
         let listed = record.text(&["eventCategory"]) != Some("Data");
@@ -74,7 +78,8 @@ impl Facts {
             region: record.region().map(Clean::name),
             source: record.source_ip().map(Clean::source),
             agent: record.user_agent().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
-            account: record.account().map(Clean::name),
+            account_name: account.as_ref().and_then(|account| account.name.clone()),
+            account,
             alias: record.account_alias().map(|text| Clean::quoted(text, SHORT_TEXT)),
             access: access.of(record),
             session_created: record

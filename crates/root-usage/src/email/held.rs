@@ -1,13 +1,16 @@
 //! What was held back, ready to be put into words.
 
 use std::cmp::Reverse;
+use std::fmt::Display;
 
 use serde::Serialize;
 
+use super::account::Account;
 use super::list::LIST_MAX;
 use super::moment::{Moment, Span};
 use super::{Clean, Style};
 use crate::alert::{Counts, Held, Kind, Tally};
+use crate::directory::Names;
 
 /// What earlier mails would have told.
 #[derive(Serialize)]
@@ -29,21 +32,21 @@ pub(super) struct HeldBack {
 pub(super) struct HeldTally {
     pub kind: &'static str,
     pub count: usize,
-    pub accounts: Counted,
-    pub sources: Counted,
+    pub accounts: Counted<Account>,
+    pub sources: Counted<Clean>,
     pub span: Option<Span>,
 }
 
 /// How often each came, the most frequent first, and how many came that are not shown.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Counted {
-    pub each: Vec<(Clean, usize)>,
+pub(super) struct Counted<T> {
+    pub each: Vec<(T, usize)>,
     pub others: usize,
 }
 
-impl Counted {
-    fn new(counts: &Counts, clean: fn(&str) -> Clean) -> Self {
+impl<T: Display> Counted<T> {
+    fn new(counts: &Counts, clean: impl Fn(&str) -> T) -> Self {
         let mut each: Vec<(&String, usize)> = counts.each.iter().map(|(name, count)| (name, *count)).collect();
         each.sort_by_key(|(name, count)| (Reverse(*count), *name));
         let rest = each.split_off(each.len().min(2 * LIST_MAX));
@@ -62,14 +65,14 @@ impl Counted {
 }
 
 impl HeldBack {
-    pub(super) fn new(held: &Held, style: &Style) -> Self {
+    pub(super) fn new(held: &Held, names: &Names, style: &Style) -> Self {
         let count = |kind: Kind| held.records.get(&kind).map_or(0, |tally| tally.count);
         Self {
             low: count(Kind::SignIns) + count(Kind::Others),
             password_recoveries: count(Kind::Recoveries),
             unreadable: held.unreadable,
             damaged: held.damaged,
-            tallies: held.records.iter().map(|(kind, tally)| HeldTally::new(*kind, tally, style)).collect(),
+            tallies: held.records.iter().map(|(kind, tally)| HeldTally::new(*kind, tally, names, style)).collect(),
         }
     }
 
@@ -79,7 +82,7 @@ impl HeldBack {
 }
 
 impl HeldTally {
-    fn new(kind: Kind, tally: &Tally, style: &Style) -> Self {
+    fn new(kind: Kind, tally: &Tally, names: &Names, style: &Style) -> Self {
         // A network is no address: `2001:db8::/64`.
         let source = |source: &str| match source.parse::<ipnet::IpNet>() {
             Ok(network) => Clean::network(&network),
@@ -92,7 +95,7 @@ impl HeldTally {
                 Kind::Others => "low",
             },
             count: tally.count,
-            accounts: Counted::new(&tally.accounts, Clean::name),
+            accounts: Counted::new(&tally.accounts, |id| Account::new(id, names)),
             sources: Counted::new(&tally.sources, source),
             span: tally.span.map(|(from, to)| Span { from: Moment::new(from, style), to: Moment::new(to, style) }),
         }

@@ -1,5 +1,6 @@
 //! An [`Alert`] as the message that a person reads.
 
+mod account;
 mod detail;
 mod facts;
 mod held;
@@ -58,6 +59,8 @@ pub struct Style {
     pub trusted_networks: Vec<TrustedNetwork>,
     /// The address of the operator's own instructions, shown above the next steps.
     pub runbook: Option<String>,
+    /// The id of the organization's service control policy that denies root everything: a step attaches it.
+    pub lockdown_policy: Option<String>,
     /// The function that writes the mail, for its last lines.
     pub function: String,
 }
@@ -140,7 +143,7 @@ impl Message {
         fits: impl Fn(&Self) -> bool,
         in_time: impl Fn() -> bool,
     ) -> Result<(Self, bool), EmailError> {
-        let subject = Subject::of(alert);
+        let subject = Subject::of(alert, &answers.names);
         let mut message = Self {
             sms: format!("{} {}", subject.as_str(), alert.id).chars().take(SMS_MAX).collect(),
             subject,

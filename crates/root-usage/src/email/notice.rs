@@ -4,8 +4,10 @@ use askama::Template;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::account::Account;
 use super::{Clean, EmailError, Language, Message, SMS_MAX, Style, Subject};
 use crate::alert::Origin;
+use crate::directory::Names;
 use crate::rule::RuleSet;
 
 /// A batch that could not be read, or not to its end.
@@ -63,7 +65,7 @@ struct Test {
 
 struct Damaged {
     function: Clean,
-    owner: Option<Clean>,
+    owner: Option<Account>,
     log_group: Option<Clean>,
     log_stream: Option<Clean>,
     reason: Clean,
@@ -108,11 +110,11 @@ impl Message {
     /// # Errors
     ///
     /// [`EmailError`] if the template or the document fails, which no content can cause.
-    pub fn damaged(batch: &DamagedBatch, style: &Style) -> Result<Self, EmailError> {
+    pub fn damaged(batch: &DamagedBatch, names: &Names, style: &Style) -> Result<Self, EmailError> {
         let known = |name: &str| (!name.is_empty()).then(|| Clean::log_name(name));
         let damaged = Damaged {
             function: Clean::name(&style.function),
-            owner: (!batch.origin.owner.is_empty()).then(|| Clean::name(&batch.origin.owner)),
+            owner: (!batch.origin.owner.is_empty()).then(|| Account::new(&batch.origin.owner, names)),
             log_group: known(&batch.origin.log_group),
             log_stream: known(&batch.origin.log_stream),
             reason: Clean::text(&batch.reason.replace(": ", ", "), 400),

@@ -1,9 +1,11 @@
 //! An alert in few words, for when there is no time for more or SNS refused the other form: ASCII, plain text, made in
 //! one pass.
 
+use super::account::Account;
 use super::lines::LeftOut;
 use super::{Budget, Clean, Message, Style, Subject, subject};
 use crate::alert::Alert;
+use crate::directory::Names;
 use crate::record::Outcome;
 
 /// Why an alert goes out in its short form.
@@ -27,8 +29,8 @@ impl Message {
     /// An alert in its short form: the worst deed with its facts, every kind of action with its count, accounts, and the
     /// ids of the worst events.
     #[must_use]
-    pub fn short(alert: &Alert, why: Short) -> Self {
-        let subject = Subject::of(alert);
+    pub fn short(alert: &Alert, names: &Names, why: Short) -> Self {
+        let subject = Subject::of(alert, names);
         let mut lines = vec![
             subject.as_str().to_owned(),
             match why {
@@ -46,7 +48,7 @@ impl Message {
                 ("Time", record.event_time().map(|time| time.to_string())),
                 ("Region", record.region().map(|text| Clean::name(text).to_string())),
                 ("Source IP", record.source_ip().map(|text| Clean::source(text).to_string())),
-                ("Account", record.account().map(|text| Clean::name(text).to_string())),
+                ("Account", record.account().map(|id| Account::new(id, names).to_string())),
                 ("Event ID", record.event_id().map(|text| Clean::name(text).to_string())),
             ];
             let known = facts.into_iter().filter_map(|(label, value)| Some(format!("{label}: {}", value?)));
@@ -77,8 +79,8 @@ impl Message {
         accounts.sort_unstable();
         accounts.dedup();
         if accounts.len() > 1 {
-            let named: Vec<String> = accounts.iter().take(ACCOUNTS_MAX).map(|id| Clean::name(id).to_string()).collect();
-            lines.push(format!("Accounts ({}): {}", accounts.len(), named.join(" ")));
+            let named = accounts.iter().take(ACCOUNTS_MAX).map(|id| Account::new(id, names).to_string());
+            lines.push(format!("Accounts ({}): {}", accounts.len(), named.collect::<Vec<_>>().join(", ")));
         }
         if !alert.unreadable.is_empty() {
             lines.push(format!("Log events that could not be read: {}", alert.unreadable.len()));

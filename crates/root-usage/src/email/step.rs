@@ -4,11 +4,13 @@
 
 use std::collections::HashSet;
 
-use super::list::List;
-use super::{Clean, link};
+use super::account::Account;
+use super::list::{LIST_MAX, List};
+use super::{Style, link};
 use crate::alert::{
     Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key, reads_secret,
 };
+use crate::directory::{Names, is_account};
 use crate::history::{Answered, Answers};
 use crate::record::{Outcome, Record};
 use crate::region::{Credentials, Partition, partition};
@@ -30,8 +32,14 @@ pub(super) enum Step {
     FailedSignIn { whose: Whose },
     /// A sign-in that a policy blocked, before or after the password was checked.
     BlockedSignIn { whose: Whose },
+    /// Root can be denied everything, from the organization and at once.
+    AttachLockdown {
+        accounts: List<Account>,
+        /// None of them is the management account. Of others the mail says that it is of no use there.
+        members: bool,
+    },
     /// Somebody has root's password.
-    ChangeRootPassword { accounts: List },
+    ChangeRootPassword { accounts: List<Account> },
     /// Somebody has a user's password.
     ChangeUserPassword,
     /// Log events that could not be read.
@@ -43,15 +51,15 @@ pub(super) enum Step {
     /// Take away what a central root session was begun with.
     RevokeCaller,
     /// End the sessions of `aws login`.
-    RevokeCommandLine { account: Clean },
+    RevokeCommandLine { account: Account },
     /// Somebody reads the account's mail.
     SecureMailbox,
     /// Root's own access key: only root can delete it.
-    DeleteRootKey { accounts: List },
+    DeleteRootKey { accounts: List<Account> },
     /// The same in a partition where root can't sign in.
     DeleteRootKeyByKey,
     /// Root's password and MFA.
-    SecureRoot { accounts: List },
+    SecureRoot { accounts: List<Account> },
     /// The same in a partition that has no root user.
     SecureWithoutRoot,
     /// A federated user's session that root made: root's permissions can't be changed, nor those of what root made.
@@ -60,7 +68,7 @@ pub(super) enum Step {
     /// `GetFederationToken`: at most 3,600 seconds for root.
     WaitForFederated,
     /// The same for a member account, from the organization.
-    RemoveRootCredentials { account: Clean },
+    RemoveRootCredentials { account: Account },
     /// Turn the watch on again.
     RestoreWatch,
     /// Users, keys, roles that were made or changed.
@@ -84,7 +92,7 @@ pub(super) enum Step {
 #[derive(Clone)]
 pub(super) enum Whose {
     /// Root's, of these accounts.
-    Root { accounts: List },
+    Root { accounts: List<Account> },
     /// Somebody else's.
     User,
     /// Root's by the record, where root has no password.
@@ -117,7 +125,8 @@ impl Steps {
 }
 
 /// What to do next, for what happened.
-pub(super) fn steps(alert: &Alert, answers: &Answers) -> Vec<NextStep> {
+pub(super) fn steps(alert: &Alert, answers: &Answers, style: &Style) -> Vec<NextStep> {
+    let names = &answers.names;
     let Some(gravest) = alert.actors.first().map(Actor::gravest) else { return Vec::new() };
     let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
     let done = |action: &&Action| action.record.outcome().may_have_worked();
@@ -168,7 +177,7 @@ pub(super) fn steps(alert: &Alert, answers: &Answers) -> Vec<NextStep> {
     let harmless = alert.actors.iter().all(|actor| actor.gravest().category == Category::FailedSignIn);
     let root_tried = all().any(|action| action.record.is_root());
     let whose = || match (root_tried, no_password) {
-        (true, false) => Whose::Root { accounts: accounts(all().filter(|action| action.record.is_root())) },
+        (true, false) => Whose::Root { accounts: accounts(all().filter(|action| action.record.is_root()), names) },
         (true, true) => Whose::Anyone,
         (false, _) => Whose::User,
     };
@@ -192,9 +201,16 @@ pub(super) fn steps(alert: &Alert, answers: &Answers) -> Vec<NextStep> {
         }
     }
     let root_password = knows_password(true).next().is_some();
+    // A central root session ends by itself, and a policy as AWS publishes it lets it pass (`aws:AssumedRoot`).
+    let as_root = roots().filter(|each| each.access() != Access::CentralRootSession);
+    let as_root =
+        as_root.flat_map(|each| &each.actor.actions).filter(|action| action.category != Category::FailedSignIn);
+    if let Some(policy) = style.lockdown_policy.as_ref().filter(|_| !no_root) {
+        steps.0.extend(attach_lockdown(policy, as_root, names));
+    }
     steps.add(
         root_password && !root && !no_password,
-        Step::ChangeRootPassword { accounts: accounts(knows_password(true)) },
+        Step::ChangeRootPassword { accounts: accounts(knows_password(true), names) },
     );
     steps.add(knows_password(false).next().is_some(), Step::ChangeUserPassword);
     steps.add(!alert.unreadable.is_empty(), Step::ReadUnreadable);
@@ -210,22 +226,22 @@ pub(super) fn steps(alert: &Alert, answers: &Answers) -> Vec<NextStep> {
             let commands = vec!["aws iam list-access-keys".to_owned(), deactivate, DELETE_KEY.to_owned()];
             NextStep { step: Step::DeleteRootKeyByKey, commands }
         };
-        let by_password = || Step::DeleteRootKey { accounts: accounts(key_owners) }.into();
+        let by_password = || Step::DeleteRootKey { accounts: accounts(key_owners, names) }.into();
         steps.0.push(if no_password { by_key() } else { by_password() });
     }
-    if let Some((account, commands)) = command_line.and_then(revoke_command_line) {
+    if let Some((account, commands)) = command_line.and_then(|actor| revoke_command_line(actor, names)) {
         steps.0.push(NextStep { step: Step::RevokeCommandLine { account }, commands });
     }
     steps.add(no_root && (root || root_password), Step::SecureWithoutRoot);
     let secure = root && !no_password && !central;
     if secure || root_password {
         let acted = all().filter(|action| action.record.is_root() && !tried(action));
-        steps.add(secure, Step::SecureRoot { accounts: accounts(acted) });
+        steps.add(secure, Step::SecureRoot { accounts: accounts(acted, names) });
         // Long, and for an emergency.
         let removal = all()
             .filter(|action| action.severity <= Severity::High)
             .find(|action| action.record.is_root() && action.category != Category::FailedSignIn);
-        if let Some((account, commands)) = removal.and_then(remove_root_credentials) {
+        if let Some((account, commands)) = removal.and_then(|action| remove_root_credentials(action, names)) {
             steps.0.push(NextStep { step: Step::RemoveRootCredentials { account }, commands });
         }
     }
@@ -251,10 +267,10 @@ pub(super) fn steps(alert: &Alert, answers: &Answers) -> Vec<NextStep> {
 }
 
 /// The accounts in which these were done, the gravest's first.
-fn accounts<'a>(actions: impl IntoIterator<Item = &'a Action>) -> List {
+fn accounts<'a>(actions: impl IntoIterator<Item = &'a Action>, names: &Names) -> List<Account> {
     let mut seen = HashSet::new();
     let accounts = actions.into_iter().filter_map(|action| action.record.account());
-    List::new(accounts.filter(|account| seen.insert(*account)).map(Clean::name))
+    List::new(accounts.filter(|account| seen.insert(*account)).map(|id| Account::new(id, names)))
 }
 
 /// An account and a Region that can stand in a command, in a partition that has what these commands call.
@@ -264,8 +280,24 @@ fn place(action: &Action, has: fn(&Partition) -> bool) -> Option<(&str, &str)> {
     Some((account, region))
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+/// The commands that attach the policy which denies root everything, to each account in which root acted.
+///
+/// Never to the management account, on which no such policy has effect. Organizations says which it is where it is asked
+/// for names.
+///
+/// Sources: Organizations User Guide, "Service control policies (SCPs)"; Organizations API Reference, `AttachPolicy`.
+fn attach_lockdown<'a>(policy: &str, actions: impl Iterator<Item = &'a Action>, names: &Names) -> Option<NextStep> {
+    let management = |account: &str| names.of(account).and_then(|entry| entry.management);
+    let mut seen = HashSet::new();
+    let accounts = actions.filter_map(|action| action.record.account());
+    let accounts: Vec<&str> = accounts
+        .filter(|account| is_account(account) && management(account) != Some(true) && seen.insert(*account))
+        .collect();
+    let attach = |account| format!("aws organizations attach-policy --policy-id {policy} --target-id {account}");
+    let commands: Vec<String> = accounts.iter().take(LIST_MAX).map(attach).collect();
+    let members = accounts.iter().all(|account| management(account) == Some(false));
+    let accounts = List::new(accounts.into_iter().map(|account| Account::new(account, names)));
+    (!commands.is_empty()).then_some(NextStep { step: Step::AttachLockdown { accounts, members }, commands })
 }
 
 /// The command that finds who called `AssumeRoot`: it is recorded in the Region that was called.
@@ -277,21 +309,21 @@ fn find_assume_root(actor: &Actor) -> Option<String> {
 }
 
 /// The commands that end what `aws login` began. Source: botocore 1.44.8, the model `signin`.
-fn revoke_command_line(actor: &Actor) -> Option<(Clean, Vec<String>)> {
+fn revoke_command_line(actor: &Actor, names: &Names) -> Option<(Account, Vec<String>)> {
     let (account, region) = actor.actions.iter().find_map(|action| place(action, |known| known.root.aws_login))?;
     let root = format!("--region {region} --principal-arn arn:aws:iam::{account}:root");
     let commands = vec![
         format!("aws signin list-sessions {root} --query items[].sessionArn"),
         format!("aws signin batch-revoke-sessions {root} --session-arns SESSION_ARN"),
     ];
-    Some((Clean::name(account), commands))
+    Some((Account::new(account, names), commands))
 }
 
 /// The commands by which an organization removes a member account's root credentials.
 ///
 /// Source: IAM User Guide, "Perform a privileged task on an AWS Organizations member account": a Regional endpoint, at
 /// most 900 seconds.
-fn remove_root_credentials(action: &Action) -> Option<(Clean, Vec<String>)> {
+fn remove_root_credentials(action: &Action, names: &Names) -> Option<(Account, Vec<String>)> {
     let (account, region) = place(action, |known| known.root.central_access)?;
     let commands = vec![
         format!(
@@ -302,5 +334,5 @@ fn remove_root_credentials(action: &Action) -> Option<(Clean, Vec<String>)> {
         "aws iam list-access-keys".to_owned(),
         DELETE_KEY.to_owned(),
     ];
-    Some((Clean::name(account), commands))
+    Some((Account::new(account, names), commands))
 }

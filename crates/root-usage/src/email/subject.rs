@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::Clean;
+use super::account::Account;
 use crate::alert::{Action, Alert};
+use crate::directory::Names;
 use crate::record::Outcome;
 
 /// The most characters an SNS subject may have.
@@ -22,14 +24,16 @@ impl Subject {
         &self.0
     }
 
-    /// The subject of the mail about an alert.
-    pub(super) fn of(alert: &Alert) -> Self {
+    /// The subject of the mail about an alert. The account comes first: of a subject a telephone shows 40 characters, and
+    /// whoever is woken has to know whether it is production.
+    pub(super) fn of(alert: &Alert, names: &Names) -> Self {
         let severity = alert.severity();
         let Some(actor) = alert.actors.first() else {
             let count = alert.unreadable.len();
             let events = if count == 1 { "log event" } else { "log events" };
-            let owner = Clean::name(&alert.origin.owner);
-            return Self::clipped(&format!("[{severity}] {count} CloudTrail {events} could not be read in {owner}"));
+            let (digits, name) = labels(Some(alert.origin.owner.as_str()).filter(|owner| !owner.is_empty()), names);
+            let account = name.unwrap_or(digits);
+            return Self::clipped(&format!("{account} [{severity}] {count} CloudTrail {events} could not be read"));
         };
         let action = actor.gravest();
         let record = &action.record;
@@ -41,7 +45,8 @@ impl Subject {
         let who = if record.is_root() { "Root".to_owned() } else { field(record.identity_type().map(Clean::name), 18) };
         let source = field(record.source_ip().map(Clean::source), 45);
         let region = field(record.region().map(Clean::name), 16);
-        let account = field(record.account().map(Clean::name), 12);
+        let (digits, account) = labels(record.account(), names);
+        let account = account.as_ref().unwrap_or(&digits);
         let name = field(record.event_name().map(Clean::name), 80);
         let more = match alert.matched() + alert.unreadable.len() - 1 {
             0 => String::new(),
@@ -49,11 +54,12 @@ impl Subject {
         };
         let long = |name: &str| {
             let outcome = outcome_word(action);
-            format!("[{severity}] {who} {name} {outcome} from {source} ({region}) in {account}{more}")
+            format!("{account} [{severity}] {who} {name} {outcome} from {source} ({region}){more}")
         };
-        let short = |name: &str| format!("[{severity}] {who} {name} {source} {region} {account}");
-        // The action gives way first; severity, address, Region and account stay.
-        for form in [&long as &dyn Fn(&str) -> String, &short] {
+        let short = |name: &str| format!("{account} [{severity}] {who} {name} {source} {region}");
+        let shortest = |name: &str| format!("{digits} [{severity}] {who} {name} {source} {region}");
+        // The action gives way first, then the account's name; severity, address, Region and account stay.
+        for form in [&long as &dyn Fn(&str) -> String, &short, &shortest] {
             let room = SUBJECT_MAX.saturating_sub(form("").len());
             if name.len() <= room {
                 return Self::clipped(&form(&name));
@@ -62,13 +68,20 @@ impl Subject {
                 return Self::clipped(&form(&format!("{}..", cut(&name, room - 2))));
             }
         }
-        let room = SUBJECT_MAX.saturating_sub(short("").len());
-        Self::clipped(&short(cut(&name, room)))
+        let room = SUBJECT_MAX.saturating_sub(shortest("").len());
+        Self::clipped(&shortest(cut(&name, room)))
     }
 
     pub(super) fn clipped(text: &str) -> Self {
         Self(printable(text).chars().take(SUBJECT_MAX).collect())
     }
+}
+
+/// An account's digits, and its name where it has one that a subject can hold.
+fn labels(account: Option<&str>, names: &Names) -> (String, Option<String>) {
+    let Some(account) = account.map(|id| Account::new(id, names)) else { return ("Unknown account".to_owned(), None) };
+    let digits = printable(account.id.as_str());
+    (cut(&digits, 12).to_owned(), account.subject_name())
 }
 
 /// At most so many bytes of an ASCII text. Of a number that doesn't end there nothing: an account's first eleven digits

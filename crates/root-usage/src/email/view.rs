@@ -1,8 +1,11 @@
 //! What the templates and the JSON document see: every text from a record is already [`Clean`], every list already of
 //! its final length.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
+use super::account::Account;
 use super::facts::Facts;
 use super::held::HeldBack;
 use super::lines::{LeftOut, Line, Reads, fold_lines, masked};
@@ -13,6 +16,7 @@ use super::related::History;
 use super::step::{NextStep, steps};
 use super::{Budget, Clean, Style};
 use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, Signal, signals};
+use crate::directory::Names;
 use crate::history::{Answered, Answers};
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
@@ -50,7 +54,9 @@ pub(super) struct View {
     pub other_actions: Option<LeftOut>,
     pub unreadable: Vec<UnreadableLine>,
     pub unreadable_count: usize,
-    pub accounts: List,
+    pub accounts: List<Account>,
+    /// The names of these and of the others that this names, by id.
+    account_names: BTreeMap<String, Clean>,
     pub span: Option<Span>,
     #[serde(skip)]
     pub steps: Vec<NextStep>,
@@ -58,7 +64,7 @@ pub(super) struct View {
     #[serde(skip)]
     pub runbook: Option<String>,
     pub function: Clean,
-    pub log_group_owner: Clean,
+    pub log_group_owner: Account,
     pub log_group: Clean,
     pub log_stream: Clean,
     pub links: Links,
@@ -112,7 +118,7 @@ pub(super) struct Section {
 #[serde(rename_all = "camelCase")]
 pub(super) struct OtherActor {
     pub who: Who,
-    pub account: Option<Clean>,
+    pub account: Option<Account>,
     #[serde(rename = "actionCount")]
     pub actions: usize,
     pub service: Option<Clean>,
@@ -123,11 +129,11 @@ pub(super) struct OtherActor {
 }
 
 impl OtherActor {
-    fn new(actor: &Actor) -> Self {
+    fn new(actor: &Actor, names: &Names) -> Self {
         let worst = actor.gravest();
         Self {
             who: Who::new(&actor.identity),
-            account: worst.record.account().map(Clean::name),
+            account: worst.record.account().map(|id| Account::new(id, names)),
             actions: actor.actions.len(),
             service: worst.record.service().map(Clean::name),
             action: worst.record.event_name().map(Clean::name),
@@ -225,8 +231,9 @@ impl View {
     pub(super) fn new(alert: &Alert, answers: &Answers, style: &Style, budget: &Budget, subject: &str) -> Self {
         let others = alert.actors.get(budget.actors..).unwrap_or_default();
         let (others, left_out) = others.split_at(budget.other_actors.min(others.len()));
+        let names = &answers.names;
         let all = || alert.actors.iter().flat_map(|actor| &actor.actions);
-        let accounts: std::collections::BTreeSet<&str> = all().filter_map(|action| action.record.account()).collect();
+        let accounts: BTreeSet<&str> = all().filter_map(|action| action.record.account()).collect();
         let unreadable = alert.unreadable.iter().take(budget.lines).map(|event| UnreadableLine {
             time: event.time.map(|time| Moment::new(time, style)),
             id: Clean::name(&event.id),
@@ -234,7 +241,7 @@ impl View {
             // A colon would lose its blank, as it does in every text that is not ours.
             reason: Clean::text(&masked(&event.reason.replace(": ", ", "), style), LONG_TEXT),
         });
-        let section = |answered| Section::new(answered, alert, style, budget);
+        let section = |answered| Section::new(answered, alert, names, style, budget);
         Self {
             schema: "root-usage-alert/1",
             id: alert.id.to_string(),
@@ -245,22 +252,26 @@ impl View {
             possible_rules: List::new(alert.possible_rules().into_values().map(rule_name)),
             matched: alert.matched(),
             actors: answers.of(alert).take(budget.actors).map(section).collect(),
-            other_actors: others.iter().map(OtherActor::new).collect(),
+            other_actors: others.iter().map(|actor| OtherActor::new(actor, names)).collect(),
             actors_left_out: left_out.len(),
             actions_left_out: left_out.iter().map(|actor| actor.actions.len()).sum(),
             other_actions: LeftOut::new(left_out.iter().flat_map(|actor| &actor.actions), style, budget),
             unreadable: unreadable.collect(),
             unreadable_count: alert.unreadable.len(),
-            accounts: List::new(accounts.into_iter().map(Clean::name)),
+            accounts: List::new(accounts.into_iter().map(|id| Account::new(id, names))),
+            account_names: names
+                .iter()
+                .filter_map(|(id, _)| Some((id.to_owned(), Account::new(id, names).name?)))
+                .collect(),
             span: Span::of(all(), style),
-            steps: steps(alert, answers),
+            steps: steps(alert, answers, style),
             runbook: style.runbook.clone(),
             function: Clean::name(&style.function),
-            log_group_owner: Clean::name(&alert.origin.owner),
+            log_group_owner: Account::new(&alert.origin.owner, names),
             log_group: Clean::log_name(&alert.origin.log_group),
             log_stream: Clean::log_name(&alert.origin.log_stream),
             links: Links::new(alert),
-            held: HeldBack::new(&alert.held, style),
+            held: HeldBack::new(&alert.held, names, style),
             may_be_repeated: alert.may_be_repeated,
         }
     }
@@ -295,7 +306,7 @@ fn clean(signal: Signal) -> Signal {
 }
 
 impl Section {
-    fn new(answered: Answered<'_>, alert: &Alert, style: &Style, budget: &Budget) -> Self {
+    fn new(answered: Answered<'_>, alert: &Alert, names: &Names, style: &Style, budget: &Budget) -> Self {
         let (actor, access, call) = (answered.actor, answered.access(), answered.root_call());
         let (reads, serious): (Vec<&Action>, Vec<&Action>) =
             actor.actions.iter().partition(|action| action.category == Category::Read);
@@ -305,7 +316,7 @@ impl Section {
             who: Who::new(&actor.identity),
             access,
             root_call: call.map(|record| RootCall::new(record, style)),
-            first: Facts::new(actor.gravest(), access, style),
+            first: Facts::new(actor.gravest(), access, names, style),
             signals: signals(actor, access, call.is_some(), &alert.origin, &style.trusted_networks)
                 .into_iter()
                 .map(clean)

@@ -9,12 +9,14 @@ use std::error::Error;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::future::join;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::alert::{Alert, Origin};
 use crate::batch::{Batch, BatchError, Inflated};
 use crate::config::Config;
+use crate::directory::{Directory, Listed, names};
 use crate::email::{Message, Short};
 use crate::error::chain;
 use crate::fault::{Fault, caught, caught_async};
@@ -96,10 +98,11 @@ impl<E: Error + 'static> HandlerError<E> {
 }
 
 /// The pipeline, with what it remembers from one invocation to the next.
-pub struct Handler<N, H> {
+pub struct Handler<N, H, D = Listed> {
     config: Config,
     notify: N,
     history: H,
+    directory: D,
     memory: Memory,
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
@@ -153,9 +156,19 @@ struct Deadlines {
 }
 
 impl<N: Notify, H: History> Handler<N, H> {
-    /// The pipeline with this configuration.
+    /// The pipeline with this configuration. Accounts' names are those that it lists.
     pub fn new(config: Config, notify: N, history: H) -> Self {
-        Self { config, notify, history, memory: Memory::default(), clock: Box::new(Instant::now) }
+        let directory = config.names.listed();
+        Self { config, notify, history, directory, memory: Memory::default(), clock: Box::new(Instant::now) }
+    }
+}
+
+impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
+    /// The same with accounts' names from elsewhere.
+    #[must_use]
+    pub fn with_directory<E: Directory>(self, directory: E) -> Handler<N, H, E> {
+        let Self { config, notify, history, directory: _, memory, clock } = self;
+        Handler { config, notify, history, directory, memory, clock }
     }
 
     /// The same with another clock.
@@ -255,14 +268,8 @@ impl<N: Notify, H: History> Handler<N, H> {
                 return Ok(());
             }
         };
-        let mut answers = Answers::default();
-        if let Some(reach) = self.config.history {
-            let last = run.deadlines.lookups;
-            let late = (self.clock)() >= last;
-            let deadline = if late { Instant::now() } else { last.min(Instant::now() + reach.timeout) };
-            answers = ask(&self.history, &alert, reach, deadline).await;
-            run.report.history_failures += answers.failures;
-        }
+        let answers = self.ask(&alert, run.deadlines.lookups).await;
+        run.report.history_failures += answers.failures;
         let result = self.publish_alert(run, &alert, &answers).await;
         match &result {
             Err(error) if error.may_have_arrived() => self.memory.lost(alert.id).await,
@@ -271,6 +278,22 @@ impl<N: Notify, H: History> Handler<N, H> {
             Ok(form) => self.memory.told(&alert, form, &limits.unwrap_or_default(), keys).await,
         }
         result.map(|_| ())
+    }
+
+    /// Looks up what there is to know about an alert, all at once, while there is time for it.
+    async fn ask(&self, alert: &Alert, last: Instant) -> Answers {
+        let now = Instant::now();
+        let late = (self.clock)() >= last;
+        let by = |timeout: Duration| if late { now } else { last.min(now + timeout) };
+        let history = async {
+            match self.config.history {
+                Some(reach) => ask(&self.history, alert, reach, by(reach.timeout)).await,
+                None => Answers::default(),
+            }
+        };
+        let names = names(&self.directory, alert, by(self.config.names.timeout()));
+        let (history, names) = join(history, names).await;
+        history.with_names(names)
     }
 
     /// Publishes an alert; if there is no time to write it out, or if that message will never be taken, in a form that is
@@ -292,7 +315,7 @@ impl<N: Notify, H: History> Handler<N, H> {
         };
         let (request_id, alert_id) = (run.request_id, alert.id.to_string());
         tracing::error!(request_id, alert_id, error, "the alert is sent in its short form");
-        self.publish(run, &Message::short(alert, why)).await.map(|()| Form::Short)
+        self.publish(run, &Message::short(alert, &answers.names, why)).await.map(|()| Form::Short)
     }
 
     /// Writes an alert out, or says why that can't be.

@@ -4,19 +4,20 @@ use std::error::Error;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::memory::Limited;
 use super::{Handler, HandlerError, Run};
 use crate::alert::Origin;
 use crate::batch::{Batch, BatchError};
+use crate::directory::{Directory, look_up};
 use crate::email::{DamagedBatch, Message};
 use crate::error::chain;
 use crate::fault::Fault;
 use crate::history::{By, History, Query};
 use crate::notify::Notify;
 
-impl<N: Notify, H: History> Handler<N, H> {
+impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
     /// Mails that a batch can't be read: once for each, and one in a while for all. The invocation fails whatever comes of
     /// this.
     pub(super) async fn tell_damaged(
@@ -38,7 +39,9 @@ impl<N: Notify, H: History> Handler<N, H> {
             log_events: batch.others + batch.log_events.len(),
             time: Timestamp::now(),
         };
-        let Ok(message) = Message::damaged(&damaged, &self.config.style) else { return };
+        let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
+        let names = look_up(&self.directory, std::iter::once(damaged.origin.owner.as_str()), deadline).await;
+        let Ok(message) = Message::damaged(&damaged, &names, &self.config.style) else { return };
         match self.publish(run, &message).await {
             Ok(()) => self.memory.told_damaged(key).await,
             Err(error) => {

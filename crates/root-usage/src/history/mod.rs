@@ -163,7 +163,8 @@ pub async fn ask(history: &impl History, alert: &Alert, reach: Reach, deadline: 
         by_actor[subject.index].related = Some(Related::Activity(activity));
     }
     let failed = |ended: &&Ended| ended.gaps.iter().any(Why::is_failure);
-    Answers { by_actor, look_ups: ended.len(), failures: ended.iter().filter(failed).count() }
+    let failures = ended.iter().filter(failed).count();
+    Answers { by_actor, look_ups: ended.len(), failures, ..Answers::default() }
 }
 
 /// Whether it is worth a look-up who began the session.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::alert::access::{self, Access, Issued};
 use crate::alert::{Action, Actor, Alert, Category, Identity, Match, category};
+use crate::directory::Names;
 use crate::record::Record;
 
 /// What was looked up about an alert's actors, beside it: in their order, as far as there is something.
@@ -15,6 +16,8 @@ use crate::record::Record;
 pub struct Answers {
     /// About each actor.
     pub(super) by_actor: Vec<Answer>,
+    /// The names of the accounts.
+    pub names: Names,
     /// Look-ups that were begun.
     pub look_ups: usize,
     /// Look-ups that failed.
@@ -39,6 +42,12 @@ pub struct Answered<'a> {
 }
 
 impl Answers {
+    /// These with the names of the accounts, which are looked up beside them.
+    #[must_use]
+    pub fn with_names(self, names: Names) -> Self {
+        Self { names, ..self }
+    }
+
     /// The alert's actors, the gravest first, each with what was looked up about them.
     pub fn of<'a>(&'a self, alert: &'a Alert) -> impl Iterator<Item = Answered<'a>> + Clone {
         let answers = self.by_actor.iter().map(Some).chain(std::iter::repeat(None));

@@ -127,6 +127,26 @@ impl Clean {
         Self::token(text, 80, |c| begins && (c.is_ascii_alphanumeric() || c == '-' || c == '_'))
     }
 
+    /// An account's name, as whoever may rename the account wrote it, at most `max` characters of it.
+    ///
+    /// It is plain if it is what names are. In quotation marks is what could pass for an account's id, or for the words
+    /// that stand around it.
+    #[must_use]
+    pub fn account_name(text: &str, max: usize) -> Self {
+        let text = text.trim();
+        let edges = [text.chars().next(), text.chars().next_back()];
+        let id = text.as_bytes().windows(12).any(|part| part.iter().all(u8::is_ascii_digit));
+        let named = edges.into_iter().all(|edge| edge.is_some_and(char::is_alphanumeric)) && !id;
+        let plain = named && !defang::begins_a_block(text);
+        Self::token(text, max, |c| plain && (c.is_alphanumeric() || " -_.+'/".contains(c)))
+    }
+
+    /// Whether it stands in quotation marks.
+    #[must_use]
+    pub fn is_quoted(&self) -> bool {
+        self.0.starts_with('"')
+    }
+
     /// An error code. EC2's begin with `Client.` or `Server.`; no other may have a dot, or it could be a host's name.
     ///
     /// `Client.com` could be one too, so the dot is plain only before what is no top-level domain: the codes that are
@@ -196,6 +216,33 @@ mod tests {
         for (text, clean) in rows {
             assert_eq!(Clean::name(text).as_str(), clean);
         }
+    }
+
+    #[test]
+    fn an_accounts_name_is_plain_only_if_it_can_be_nothing_else() {
+        for text in ["payments-prod", "Acme Inc. 2", "data_lake v2", "本番", "x/y+z", "team 1's"] {
+            assert_eq!(Clean::account_name(text, 50).as_str(), text);
+        }
+        let rows = [
+            ("444455556666", "\"444455556666\""),
+            ("prod444455556666", "\"prod444455556666\""),
+            ("sandbox (444455556666)", "\"sandbox (444455556666)\""),
+            ("1. payments", "\"1. payments\""),
+            ("R&D", "\"R[&]D\""),
+            ("[LOW] Root", "\"[LOW] Root\""),
+            ("evil.com", "\"evil[.]com\""),
+            ("https://evil.example/x", "\"https[:][//]evil[.]example/x\""),
+            ("a\nOutcome:     succeeded", "\"a{U+000A}Outcome[:] succeeded\""),
+            ("*b*", "\"{U+002A}b{U+002A}\""),
+            ("a\u{202e}b", "\"a{U+202E}b\""),
+            ("0120-828-828", "\"0120-{}828-{}828\""),
+            ("\"x\"", "\"'x'\""),
+            (" payments ", "payments"),
+        ];
+        for (text, clean) in rows {
+            assert_eq!(Clean::account_name(text, 50).as_str(), clean);
+        }
+        assert!(Clean::account_name(&"x".repeat(60), 50).as_str().starts_with(&format!("\"{}", "x".repeat(50))));
     }
 
     #[test]
