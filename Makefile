@@ -26,7 +26,7 @@ DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.jso
 DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-template test-commands test-links test-e2e
+.PHONY: help demo test test-rust test-template test-commands test-docs test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
 .PHONY: check-workflows check-advisories package
 .PHONY: events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert replay clean
@@ -38,7 +38,7 @@ demo: ## Show the alerts for three events, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet -p root-usage-cli -- run \
 		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
-test: test-rust test-template test-commands test-links test-e2e ## Run all tests
+test: test-rust test-template test-commands test-docs test-links test-e2e ## Run all tests
 
 test-rust: ## Run the Rust tests
 	cargo test $(CARGO_FLAGS) --workspace
@@ -48,6 +48,9 @@ test-template: $(TOOLS) ## Expand the template for every combination of choices,
 
 test-commands: $(COMMANDS) ## Hold every command that a mail shows against the models of the AWS CLI
 	.venv/commands/bin/python -m pytest tests/commands
+
+test-docs: $(TOOLS) ## Hold the pages against each other, the template, the Makefile and the AWS CLI
+	.venv/tools/bin/python -m pytest tests/docs
 
 test-links: $(TOOLS) ## Show that nothing others wrote becomes a link or markup. LINK_CASES=30 for each setting
 	.venv/tools/bin/python -m pytest tests/links
@@ -145,7 +148,7 @@ replay: $(TOOLS) ## Send failed batches through the function again. STACK=name; 
 
 clean: ## Delete what was built; keeps the installed tools
 	cargo clean
-	rm -rf .aws-sam dist operations/__pycache__ tests/e2e/__pycache__ tests/links/__pycache__ tests/template/__pycache__
+	rm -rf .aws-sam dist operations/__pycache__ tests/*/__pycache__
 
 $(TOOLS): tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv/tools

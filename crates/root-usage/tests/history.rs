@@ -100,11 +100,16 @@ async fn the_section_reads_as_it_did() {
 }
 
 #[tokio::test]
-async fn the_mail_in_the_readme_is_a_real_one() {
-    let history = Recorded::from_lines(HISTORY).unwrap();
-    let (_, mails) = mails(&event("create-access-key"), history, &[]).await;
-    let mail = format!("Subject: {}\n\n{}", mails[0].subject.as_str(), mails[0].text);
-    assert!(include_str!("../../../README.md").contains(mail.trim_end()), "{mail}");
+async fn the_mail_in_each_readme_is_a_real_one() {
+    let japanese = [("ALERT_LANGUAGE", "ja"), ("ALERT_TIME_ZONE", "Asia/Tokyo")];
+    for (readme, vars) in
+        [(include_str!("../../../README.md"), &[] as &[_]), (include_str!("../../../README.ja.md"), &japanese)]
+    {
+        let history = Recorded::from_lines(HISTORY).unwrap();
+        let (_, mails) = mails(&event("create-access-key"), history, vars).await;
+        let mail = format!("Subject: {}\n\n{}", mails[0].subject.as_str(), mails[0].text);
+        assert!(readme.contains(mail.trim_end()), "{mail}");
+    }
 }
 
 #[tokio::test]
