@@ -377,8 +377,8 @@ async fn a_long_history_fits_the_message() {
 fn a_history_that_can_not_be_read_is_refused_with_its_line() {
     for (lines, expected) in [
         ("{}", "line 1 has no eventTime"),
-        ("\n[]", "line 2 is no JSON object"),
-        ("{\"eventTime\":\"2026-11-20T02:50:00Z\"}\n{", "line 2 is no JSON"),
+        ("\n[]", "line 2 is not a JSON object"),
+        ("{\"eventTime\":\"2026-11-20T02:50:00Z\"}\n{", "line 2 is not JSON"),
     ] {
         let error = Recorded::from_lines(lines).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
