@@ -136,8 +136,8 @@ package: $(TOOLS) ## Build the function's package for this machine's architectur
 	cp target/lambda/root-usage-alert/bootstrap.zip 'dist/$(PACKAGE)'
 	cd dist && sha256sum '$(PACKAGE)' > '$(PACKAGE).sha256'
 
-deploy: build ## Deploy to your AWS account; asks for the parameters
-	$(WITH_TOOLS) .venv/sam/bin/sam deploy --guided
+deploy: build ## Deploy to your AWS account: find the log group, ask what matters, wait for confirmations, send a test. STACK=name
+	@$(WITH_TOOLS) .venv/tools/bin/python operations/deploy.py '$(STACK)' --sam .venv/sam/bin/sam
 
 test-alert: $(TOOLS) ## Have the deployed function send a test mail. STACK=name
 	@.venv/tools/bin/python operations/test_alert.py '$(STACK)'

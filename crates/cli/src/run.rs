@@ -32,7 +32,7 @@ pub struct Arguments {
 
 /// What is printed of a file as JSON.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Answer<'a> {
     file: String,
     /// `None` if the file failed.
     report: Option<&'a Report>,
@@ -45,7 +45,7 @@ struct Line<'a> {
     messages: &'a [Message],
 }
 
-impl<'a> Line<'a> {
+impl<'a> Answer<'a> {
     fn new(file: &Path, handled: &'a anyhow::Result<Report>, messages: &'a [Message]) -> Self {
         Self {
             file: file.display().to_string(),
@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> 
         let messages = handler.notify().take();
         let mails = messages.len();
         if arguments.json {
-            serde_json::to_writer(&mut *out, &Line::new(file, &handled, &messages)).map_err(io::Error::from)?;
+            serde_json::to_writer(&mut *out, &Answer::new(file, &handled, &messages)).map_err(io::Error::from)?;
             writeln!(out)?;
         } else {
             messages.iter().try_for_each(|message| write_mail(out, message))?;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::error::{Fault, Problem};
 use super::regex::Regex;
-use super::selector::{Selector, Step, is_name_char};
+use super::selector::{Segment, Selector, is_name_char};
 
 /// A piece of a pattern. A selector is one token: no white space may stand in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -229,10 +229,10 @@ impl<'p> Lexer<'p> {
     }
 
     /// A step after a dot.
-    fn named(&mut self, start: usize) -> Result<Step, Fault> {
+    fn named(&mut self, start: usize) -> Result<Segment, Fault> {
         let step = self.at;
         if self.accept("*") {
-            return Ok(Step::AnyKey);
+            return Ok(Segment::AnyKey);
         }
         if self.accept("['") {
             let key = self.take(|c| c != '\'');
@@ -241,11 +241,11 @@ impl<'p> Lexer<'p> {
                     Fault::new(Problem::UnclosedName, step..self.at).expected("a name such as ['cluster.name']")
                 );
             }
-            return Ok(Step::Key(key.to_owned()));
+            return Ok(Segment::Key(key.to_owned()));
         }
         let name = self.take(is_name_char);
         match self.peek() {
-            _ if !name.is_empty() => Ok(Step::Key(name.to_owned())),
+            _ if !name.is_empty() => Ok(Segment::Key(name.to_owned())),
             Some('.') => Err(Fault::new(Problem::RecursiveDescent, step - 1..step + 1)
                 .expected("the whole path, each name after one dot; one * may stand for a name")),
             Some('[') => {
@@ -265,18 +265,18 @@ impl<'p> Lexer<'p> {
     }
 
     /// A step in brackets, without a dot before it.
-    fn index(&mut self) -> Result<Step, Fault> {
+    fn index(&mut self) -> Result<Segment, Fault> {
         let step = self.at;
         self.at += 1;
         let inner = self.take(|c| c != ']' && !c.is_whitespace() && !"(){}<>&|".contains(c));
         let closed = self.accept("]");
         let span = step..self.at;
         if closed && inner == "*" {
-            return Ok(Step::AnyIndex);
+            return Ok(Segment::AnyIndex);
         }
         if closed && !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit()) {
             // No array is that long, so an index past the limit finds nothing, like the limit itself.
-            return Ok(Step::Index(inner.parse().unwrap_or(usize::MAX)));
+            return Ok(Segment::Index(inner.parse().unwrap_or(usize::MAX)));
         }
         let expected = "digits or * in the brackets, such as [0]";
         if !closed {

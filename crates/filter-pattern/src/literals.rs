@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::ast::{Condition, Expr, Operand, Test, Text};
-use super::selector::{Selector, Step};
+use super::selector::{Segment, Selector};
 
 /// A text that a message which matches contains, or contains one of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,7 @@ fn of_condition(condition: &Condition) -> Option<Choice> {
 fn value(selector: &Selector, text: &Text) -> Option<Choice> {
     let part = longest(text.glob.pieces().iter().map(String::as_str))?;
     let field = match selector.0.last() {
-        Some(Step::Key(name)) if text.glob.is(part) && name.chars().all(is_plain) => Some(name.clone()),
+        Some(Segment::Key(name)) if text.glob.is(part) && name.chars().all(is_plain) => Some(name.clone()),
         _ => None,
     };
     Some(Choice { literals: vec![Literal { text: part.to_owned(), field }], all_values: true })
@@ -88,8 +88,8 @@ fn value(selector: &Selector, text: &Text) -> Option<Choice> {
 /// The longest plain part of a name in the path, all of which have to be there.
 fn key(selector: &Selector) -> Option<Choice> {
     let names = selector.0.iter().filter_map(|step| match step {
-        Step::Key(name) => Some(name.as_str()),
-        Step::Index(_) | Step::AnyIndex | Step::AnyKey => None,
+        Segment::Key(name) => Some(name.as_str()),
+        Segment::Index(_) | Segment::AnyIndex | Segment::AnyKey => None,
     });
     let text = longest(names)?.to_owned();
     Some(Choice { literals: vec![Literal { text, field: None }], all_values: false })

@@ -146,7 +146,7 @@ impl Parser<'_> {
     }
 
     fn condition(&mut self, selector: Selector, span: Range<usize>) -> Result<Condition, Fault> {
-        if selector.0.iter().any(super::selector::Step::is_wildcard) {
+        if selector.0.iter().any(super::selector::Segment::is_wildcard) {
             self.wildcards += 1;
             if self.wildcards > MAX_WILDCARDS {
                 return Err(Fault::new(Problem::PatternWildcards, span));

@@ -6,11 +6,11 @@ use crate::json::Json;
 
 /// A path into an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Selector(pub(super) Vec<Step>);
+pub(super) struct Selector(pub(super) Vec<Segment>);
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Segment {
     /// `.name` or `.['name']`: the field of an object.
     Key(String),
     /// `[0]`: an element of an array.
@@ -21,7 +21,7 @@ pub(super) enum Step {
     AnyKey,
 }
 
-impl Step {
+impl Segment {
     pub(super) fn is_wildcard(&self) -> bool {
         matches!(self, Self::AnyIndex | Self::AnyKey)
     }
@@ -35,15 +35,15 @@ impl Selector {
 }
 
 // The language allows one wildcard in a selector, so this goes down at most one level and visits each value once.
-fn walk(steps: &[Step], mut at: &Json<'_>, test: &mut dyn FnMut(&Json<'_>) -> bool) -> bool {
+fn walk(steps: &[Segment], mut at: &Json<'_>, test: &mut dyn FnMut(&Json<'_>) -> bool) -> bool {
     for (done, step) in steps.iter().enumerate() {
         let next = match (step, at) {
-            (Step::Key(key), Json::Object(fields)) => fields.get(key.as_str()),
-            (Step::Index(index), Json::Array(items)) => items.get(*index),
-            (Step::AnyIndex | Step::AnyKey, Json::Array(items)) => {
+            (Segment::Key(key), Json::Object(fields)) => fields.get(key.as_str()),
+            (Segment::Index(index), Json::Array(items)) => items.get(*index),
+            (Segment::AnyIndex | Segment::AnyKey, Json::Array(items)) => {
                 return items.iter().any(|item| walk(&steps[done + 1..], item, test));
             }
-            (Step::AnyIndex | Step::AnyKey, Json::Object(fields)) => {
+            (Segment::AnyIndex | Segment::AnyKey, Json::Object(fields)) => {
                 return fields.values().any(|value| walk(&steps[done + 1..], value, test));
             }
             _ => None,
@@ -63,11 +63,11 @@ impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("$")?;
         self.0.iter().try_for_each(|step| match step {
-            Step::Key(key) if !key.is_empty() && key.chars().all(is_name_char) => write!(f, ".{key}"),
-            Step::Key(key) => write!(f, ".['{key}']"),
-            Step::Index(index) => write!(f, "[{index}]"),
-            Step::AnyIndex => f.write_str("[*]"),
-            Step::AnyKey => f.write_str(".*"),
+            Segment::Key(key) if !key.is_empty() && key.chars().all(is_name_char) => write!(f, ".{key}"),
+            Segment::Key(key) => write!(f, ".['{key}']"),
+            Segment::Index(index) => write!(f, "[{index}]"),
+            Segment::AnyIndex => f.write_str("[*]"),
+            Segment::AnyKey => f.write_str(".*"),
         })
     }
 }

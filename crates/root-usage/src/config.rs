@@ -14,6 +14,7 @@ use crate::batch::DEFAULT_MAX_BYTES;
 use crate::email::{Language, Style};
 use crate::error::chain;
 use crate::history::Reach;
+use crate::notify::topic::TopicArn;
 use crate::rule::{Rule, RuleError, RuleSet};
 
 /// The variables that can also be set in `SETTINGS`, as `NAME=value` separated by semicolons: those that only the
@@ -45,13 +46,6 @@ pub struct Config {
     pub max_batch_bytes: usize,
 }
 
-/// The ARN of a standard SNS topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicArn {
-    arn: String,
-    region: String,
-}
-
 /// Everything that is wrong with a configuration.
 #[derive(Debug, Error)]
 pub struct ConfigError {
@@ -80,42 +74,6 @@ impl fmt::Display for ConfigError {
             }
         }
         Ok(())
-    }
-}
-
-impl TopicArn {
-    /// Reads an ARN such as `arn:aws:sns:eu-west-1:111122223333:alerts`.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what would be right. E-mail needs a standard topic, so a FIFO topic is refused.
-    pub fn parse(arn: &str) -> Result<Self, String> {
-        let shape = "expected the ARN of a standard SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME";
-        let parts: Vec<&str> = arn.split(':').collect();
-        let ["arn", partition, "sns", region, account, name] = parts[..] else { return Err(shape.to_owned()) };
-        let plain = |text: &str| {
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        };
-        if name.ends_with(".fifo") {
-            return Err(format!("{shape}; a FIFO topic can't send e-mail"));
-        }
-        let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        if !(plain(partition) && plain(region) && account && plain(name)) {
-            return Err(shape.to_owned());
-        }
-        Ok(Self { arn: arn.to_owned(), region: region.to_owned() })
-    }
-
-    /// The Region the topic is in.
-    #[must_use]
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// The ARN.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.arn
     }
 }
 

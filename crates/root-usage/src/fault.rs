@@ -39,7 +39,7 @@ pub fn caught<T>(compute: impl FnOnce() -> T) -> Result<T, Fault> {
 /// # Errors
 ///
 /// [`Fault`] if it panicked.
-pub async fn caught_async<T>(compute: impl Future<Output = T>) -> Result<T, Fault> {
+pub(crate) async fn caught_async<T>(compute: impl Future<Output = T>) -> Result<T, Fault> {
     AssertUnwindSafe(compute).catch_unwind().await.map_err(|panic| Fault::new(&*panic))
 }
 

@@ -168,7 +168,7 @@ pub fn partition(region: &str) -> Option<&'static Partition> {
 
 /// The partition that an ARN names; `None` if it is no ARN or that partition is not known.
 #[must_use]
-pub fn partition_of_arn(arn: &str) -> Option<&'static Partition> {
+pub(crate) fn partition_of_arn(arn: &str) -> Option<&'static Partition> {
     let id = arn.strip_prefix("arn:")?.split(':').next()?;
     PARTITIONS.iter().find(|partition| partition.id == id)
 }
@@ -176,7 +176,7 @@ pub fn partition_of_arn(arn: &str) -> Option<&'static Partition> {
 /// Whether this is the host name of an AWS service in any partition, `iam.amazonaws.com`. Only one label may stand
 /// before AWS's own: others can be a customer's, as in `name.s3.amazonaws.com`.
 #[must_use]
-pub fn is_service_host(text: &str) -> bool {
+pub(crate) fn is_service_host(text: &str) -> bool {
     let label = |partition: &Partition| text.strip_suffix(partition.dns_suffix)?.strip_suffix('.');
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     PARTITIONS.iter().filter_map(label).any(|label| (1..=63).contains(&label.len()) && label.bytes().all(plain))

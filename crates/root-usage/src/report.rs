@@ -3,66 +3,66 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The metrics' namespace. Their one dimension is `FunctionName`.
-pub const NAMESPACE: &str = "RootUsageAlert";
+pub(crate) const NAMESPACE: &str = "RootUsageAlert";
 
-/// Each custom metric costs money every month, so these are few.
-const METRICS: [Metric; 8] = [
-    Metric::count("LogEvents"),
-    Metric::count("Matched"),
-    Metric::count("Duplicate"),
-    Metric::count("Unreadable"),
-    Metric::count("Mails"),
-    Metric::count("PublishFailures"),
-    Metric::count("HistoryFailures"),
-    Metric { name: "Duration", unit: "Milliseconds" },
-];
+/// Counters, each with the name it has in the line of log. One that begins with a capital letter is a metric too: those are
+/// few, for each custom metric costs money every month.
+macro_rules! report {
+    ($($(#[$doc:meta])+ $field:ident: $name:literal,)+) => {
+        /// What one invocation did. Every log event is counted in exactly one of the first four.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+        pub struct Report {
+            $($(#[$doc])+ pub $field: usize,)+
+            /// The name of the alert, if there was one.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub alert_id: Option<String>,
+            /// The id under which the last mail was taken.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub message_id: Option<String>,
+        }
 
-/// What one invocation did. Every log event is counted in exactly one of the first four.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+        /// The names of the counters.
+        const NAMES: &[&str] = &[$($name),+];
+
+        impl Report {
+            /// Adds the counts of another invocation.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$field += other.$field;)+
+            }
+
+            /// The counters, as in [`NAMES`].
+            fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+                NAMES.iter().copied().zip([$(self.$field),+])
+            }
+        }
+    };
+}
+
+report! {
     /// Log events that match no rule.
-    pub ignored: usize,
+    ignored: "ignored",
     /// Log events that match a rule and are in the mail, or are held back.
-    pub matched: usize,
+    matched: "Matched",
     /// Log events that match a rule and were in this batch, or in a mail, already.
-    pub duplicate: usize,
+    duplicate: "Duplicate",
     /// Log events that are no JSON object, though they hold a text that a rule can't match without.
-    pub unreadable: usize,
+    unreadable: "Unreadable",
     /// Matched and unreadable log events whose mail was held back. A later mail tells their number.
-    pub held_back: usize,
+    held_back: "heldBack",
     /// Bytes that the payload inflated to.
-    pub inflated_bytes: usize,
+    inflated_bytes: "inflatedBytes",
     /// Look-ups in the event history that failed.
-    pub history_failures: usize,
+    history_failures: "HistoryFailures",
     /// Attempts to publish a mail that failed.
-    pub publish_failures: usize,
+    publish_failures: "PublishFailures",
     /// Mails published.
-    pub mails: usize,
-    /// The name of the alert, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alert_id: Option<String>,
-    /// The id under which the last mail was taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
+    mails: "Mails",
 }
 
 impl Report {
-    /// Adds the counts of another invocation.
-    pub fn add(&mut self, other: &Self) {
-        self.ignored += other.ignored;
-        self.matched += other.matched;
-        self.duplicate += other.duplicate;
-        self.unreadable += other.unreadable;
-        self.held_back += other.held_back;
-        self.inflated_bytes += other.inflated_bytes;
-        self.history_failures += other.history_failures;
-        self.publish_failures += other.publish_failures;
-        self.mails += other.mails;
-    }
-
     /// All log events.
     #[must_use]
     pub fn log_events(&self) -> usize {
@@ -106,7 +106,7 @@ struct Metadata {
 struct Directive {
     namespace: &'static str,
     dimensions: [[&'static str; 1]; 1],
-    metrics: [Metric; 8],
+    metrics: Vec<Metric>,
 }
 
 #[derive(Serialize)]
@@ -116,16 +116,26 @@ struct Metric {
     unit: &'static str,
 }
 
-impl Metric {
-    const fn count(name: &'static str) -> Self {
-        Self { name, unit: "Count" }
+/// What becomes a metric of the line's figures.
+fn metrics() -> Vec<Metric> {
+    let counted = NAMES.iter().filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase()));
+    let counted = counted.chain(["LogEvents"].iter()).map(|name| Metric { name, unit: "Count" });
+    counted.chain([Metric { name: "Duration", unit: "Milliseconds" }]).collect()
+}
+
+/// The counters, by their names.
+struct Counts<'a>(&'a Report);
+
+impl Serialize for Counts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.counts())
     }
 }
 
 /// Metrics are named as metrics are, the rest as Lambda names what it logs itself.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Line<'a> {
+struct ClosingLine<'a> {
     #[serde(rename = "timestamp")]
     now: Timestamp,
     #[serde(rename = "level")]
@@ -142,20 +152,10 @@ struct Line<'a> {
     message_id: Option<&'a str>,
     #[serde(rename = "eventBytes")]
     event_bytes: usize,
-    #[serde(rename = "inflatedBytes")]
-    inflated_bytes: usize,
-    #[serde(rename = "ignored")]
-    ignored: usize,
-    #[serde(rename = "heldBack")]
-    held_back: usize,
     function_name: &'a str,
     log_events: usize,
-    matched: usize,
-    duplicate: usize,
-    unreadable: usize,
-    mails: usize,
-    publish_failures: usize,
-    history_failures: usize,
+    #[serde(flatten)]
+    counts: Counts<'a>,
     duration: f64,
     #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata>,
@@ -166,10 +166,10 @@ impl Closing<'_> {
     #[must_use]
     pub fn line(&self) -> String {
         let Self { report, error, .. } = self;
-        let directive = Directive { namespace: NAMESPACE, dimensions: [["FunctionName"]], metrics: METRICS };
+        let directive = Directive { namespace: NAMESPACE, dimensions: [["FunctionName"]], metrics: metrics() };
         let metadata = Metadata { timestamp: self.now.as_millisecond(), cloud_watch_metrics: [directive] };
         let (level, message) = if error.is_some() { ("ERROR", "failed") } else { ("INFO", "handled") };
-        let line = Line {
+        let line = ClosingLine {
             now: self.now,
             level,
             message,
@@ -178,17 +178,9 @@ impl Closing<'_> {
             alert_id: report.alert_id.as_deref(),
             message_id: report.message_id.as_deref(),
             event_bytes: self.event_bytes,
-            inflated_bytes: report.inflated_bytes,
-            ignored: report.ignored,
-            held_back: report.held_back,
             function_name: self.function,
             log_events: report.log_events(),
-            matched: report.matched,
-            duplicate: report.duplicate,
-            unreadable: report.unreadable,
-            mails: report.mails,
-            publish_failures: report.publish_failures,
-            history_failures: report.history_failures,
+            counts: Counts(report),
             duration: self.took.as_secs_f64() * 1000.0,
             metadata: self.metrics.then_some(metadata),
         };

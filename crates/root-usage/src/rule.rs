@@ -17,7 +17,7 @@ use filter_pattern::{Lint, Literal, Pattern, PatternError};
 const SHIPPED: &str = include_str!("../../../rules.json");
 
 /// The id of the rule made from an operator's own pattern.
-pub const OWN_RULE: &str = "own-pattern";
+pub(crate) const OWN_RULE: &str = "own-pattern";
 
 /// A pattern with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

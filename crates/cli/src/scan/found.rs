@@ -102,7 +102,7 @@ pub struct Batch {
 }
 
 /// What was not understood in a file.
-pub struct Fault {
+pub struct Misread {
     /// At which byte the first of it is, after inflating.
     pub at: Option<u64>,
     /// Why the first of it was not.
@@ -128,7 +128,7 @@ pub struct File<'q> {
     pub beside: Vec<Record>,
     pub batches: Vec<Batch>,
     /// What was not understood.
-    pub fault: Option<Fault>,
+    pub fault: Option<Misread>,
     /// The first and the last time that was seen.
     pub span: Option<(Timestamp, Timestamp)>,
 }
@@ -255,7 +255,7 @@ impl Records for File<'_> {
     fn fault(&mut self, at: Option<u64>, reason: &str) {
         match &mut self.fault {
             Some(fault) => fault.more += 1,
-            None => self.fault = Some(Fault { at, reason: reason.to_owned(), more: 0 }),
+            None => self.fault = Some(Misread { at, reason: reason.to_owned(), more: 0 }),
         }
     }
 

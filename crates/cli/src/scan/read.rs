@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use memchr::memmem::Finder;
-use root_usage::detect::split::{Fault, Piece, Splitter};
+use root_usage::detect::split::{Flaw, Piece, Splitter};
 use root_usage::rule::RuleSet;
 use serde::de::IgnoredAny;
 
@@ -168,12 +168,12 @@ impl<'s> Reader<'s> {
                 if splitter.is_bare() {
                     // A line that is too long is told as such.
                     if memchr::memchr(b'\n', &self.buffer[..kept.filled]).is_some() {
-                        records.fault(Some(kept.from), Fault::TooLong.reason());
+                        records.fault(Some(kept.from), Flaw::TooLong.reason());
                     }
                     return self.lines(source, kept, more, records);
                 }
                 splitter.give_up();
-                records.fault(Some(kept.from), Fault::TooLong.reason());
+                records.fault(Some(kept.from), Flaw::TooLong.reason());
             }
         }
     }
@@ -210,7 +210,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Gives the records that the buffer holds to whoever gets them.
-    fn pieces(&self, splitter: &mut Splitter, kept: &Kept, end: bool, records: &mut impl Records) -> Result<(), Fault> {
+    fn pieces(&self, splitter: &mut Splitter, kept: &Kept, end: bool, records: &mut impl Records) -> Result<(), Flaw> {
         let mut passed = 0;
         let result = splitter.scan(&self.buffer[..kept.filled], end, &mut |piece| {
             if let Piece::Value { text, bare, escapes, .. } = piece
@@ -252,7 +252,7 @@ impl<'s> Reader<'s> {
                 (at, unwrap(at, records).value(&text(value)))
             }
             Piece::Around { text: around, at } => (at, unwrap(at, records).around(&text(around))),
-            Piece::Fault { fault, at } => (at, Err(fault.reason().to_owned())),
+            Piece::Flaw { flaw, at } => (at, Err(flaw.reason().to_owned())),
         };
         (from + at as u64, read)
     }
@@ -291,7 +291,7 @@ impl<'s> Reader<'s> {
             }
             if kept.filled > RECORD_MAX {
                 if !skipping {
-                    records.fault(Some(kept.from), Fault::TooLong.reason());
+                    records.fault(Some(kept.from), Flaw::TooLong.reason());
                 }
                 skipping = true;
                 kept = Kept { from: kept.from + kept.filled as u64, ..Kept::default() };
@@ -307,7 +307,7 @@ impl<'s> Reader<'s> {
         let _ = Splitter::new(&ARRAYS).lenient().scan(line, true, &mut |piece| {
             match piece {
                 Piece::Value { text, escapes, .. } if self.passes(text, false, escapes) => passed += 1,
-                Piece::Fault { .. } => drop(why.get_or_insert_with(|| "a line is not a JSON object".to_owned())),
+                Piece::Flaw { .. } => drop(why.get_or_insert_with(|| "a line is not a JSON object".to_owned())),
                 _ => {
                     if let (_, Err(reason)) = self.piece(&piece, at, records) {
                         why.get_or_insert(reason);

@@ -11,7 +11,7 @@ use root_usage::notify::topic;
 use root_usage::record::Record;
 use serde::Serialize;
 
-use super::found::{Batch, Fault, File, Found, Mail};
+use super::found::{Batch, File, Found, Mail, Misread};
 use super::object::DIGEST;
 
 /// What all files hold.
@@ -126,7 +126,7 @@ impl Everything {
         self.left_out.extend(file.left_out);
         self.beside.extend(file.beside);
         self.batches.extend(file.batches);
-        if let Some(Fault { at, reason, more }) = file.fault {
+        if let Some(Misread { at, reason, more }) = file.fault {
             self.unreadable.push(Unread { file: file.name, at, reason, more });
         }
     }

@@ -274,7 +274,7 @@ impl<'a> Unwrap<'a> {
             let read = match piece {
                 Piece::Value { text, .. } | Piece::Text { text, .. } => self.value(&String::from_utf8_lossy(text)),
                 Piece::Around { text, .. } => self.around(&String::from_utf8_lossy(text)),
-                Piece::Fault { fault, .. } => Err(fault.reason().to_owned()),
+                Piece::Flaw { flaw, .. } => Err(flaw.reason().to_owned()),
             };
             match read {
                 Ok(()) => values += 1,

@@ -188,7 +188,7 @@ pub(crate) fn decide<'r>(
     let any = |is: fn(&Record) -> bool| records.clone().any(is);
     let calls = || records.clone().filter(|record| !is_page(record) && !record.is_sign_in());
     let call = || calls().filter_map(Record::access_key_id).find_map(|key| issued.by_key.get(key));
-    if any(|record| !record.is_sign_in() && record.by_long_lived_key()) && !any(Record::from_console) {
+    if any(|record| !record.is_sign_in() && record.by_long_lived_key()) && !any(Record::is_from_console) {
         return (Access::LongLivedKey, None);
     }
     if let Some(Call::AssumeRoot(call)) = call() {
@@ -196,7 +196,7 @@ pub(crate) fn decide<'r>(
     }
     let access = if any(|record| record.assumed_root() && record.event_name() != Some("AssumeRoot")) {
         Access::CentralRootSession
-    } else if any(Record::from_console) {
+    } else if any(Record::is_from_console) {
         Access::ConsoleSession { by_agent: false }
     } else if let Some(Call::GetSessionToken { by_long_lived_key }) = call() {
         Access::SessionToken { by_long_lived_key: *by_long_lived_key }

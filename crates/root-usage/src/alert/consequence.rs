@@ -12,8 +12,13 @@ use super::Access;
 use crate::record::Record;
 use crate::severity::Severity;
 use access_level::{AccessLevel, access_level};
-pub use deed::{Deed, Gravity, deed, is_own_credential, is_own_key};
-pub use known::{Known, Unseen, acts_unseen, known, known_of, reads_secret};
+pub use deed::Deed;
+pub use deed::deed;
+pub(crate) use deed::{Gravity, is_own_credential, is_own_key};
+pub use known::Known;
+pub use known::Unseen;
+pub use known::known;
+pub(crate) use known::{acts_unseen, known_of, reads_secret};
 
 /// What kind of consequence an action has, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

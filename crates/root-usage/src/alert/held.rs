@@ -103,12 +103,6 @@ impl Tally {
 }
 
 impl Held {
-    /// Whether nothing was held back.
-    #[must_use]
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Adds what an alert would have told.
     pub fn add(&mut self, alert: &Alert) {
         for actor in &alert.actors {
@@ -121,7 +115,7 @@ impl Held {
     }
 
     /// Takes off what a mail has told.
-    pub fn subtract(&mut self, told: &Self) {
+    pub(crate) fn subtract(&mut self, told: &Self) {
         for (kind, told) in &told.records {
             let Some(tally) = self.records.get_mut(kind) else { continue };
             tally.count = tally.count.saturating_sub(told.count);

@@ -15,14 +15,17 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use access::{Access, EVIDENCE, Issued};
+pub use consequence::Unseen;
 pub(crate) use consequence::category;
-pub use consequence::{
-    Category, Deed, Gravity, Known, Unseen, acts_unseen, deed, is_own_credential, is_own_key, known, known_of,
-    reads_secret,
-};
+pub use consequence::{Category, deed, known};
+pub use consequence::{Deed, Known};
+pub(crate) use consequence::{Gravity, acts_unseen, is_own_credential, is_own_key, known_of, reads_secret};
 pub use group::Attribution;
-pub use held::{Counts, Held, Kind, Tally};
-pub use signal::{Signal, TrustedNetwork, signals};
+pub use held::Tally;
+pub use held::{Counts, Held, Kind};
+pub use signal::Signal;
+pub use signal::TrustedNetwork;
+pub(crate) use signal::signals;
 
 use crate::record::Record;
 use crate::rule::Rule;
@@ -211,7 +214,7 @@ impl Alert {
 
     /// The rules that what could not be read may match, each once, by id.
     #[must_use]
-    pub fn possible_rules(&self) -> BTreeMap<&str, &Rule> {
+    pub(crate) fn possible_rules(&self) -> BTreeMap<&str, &Rule> {
         by_id(self.unreadable.iter().flat_map(|event| &event.rules))
     }
 }

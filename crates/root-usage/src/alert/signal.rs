@@ -166,7 +166,7 @@ pub enum Signal {
 
 /// The signals of what an actor did by these means, the worst first; `called` if the `AssumeRoot` call is known.
 #[must_use]
-pub fn signals(
+pub(crate) fn signals(
     actor: &Actor,
     access: Access,
     called: bool,

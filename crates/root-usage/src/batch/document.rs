@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{Batch, LogEvent};
-use crate::detect::split::{Fault, Piece, Splitter};
+use crate::detect::split::{Flaw, Piece, Splitter};
 
 /// The most log events that are wanted of a batch.
 ///
@@ -64,10 +64,10 @@ impl<'a, W: FnMut(&LogEvent<'a>) -> bool> Document<'a, W> {
             Piece::Value { text, at, .. } => self.whole(&document[at..at + text.len()], at),
             Piece::Text { at, .. } => self.fault(at, "a JSON object"),
             Piece::Around { text, at } => self.header(text, at),
-            Piece::Fault { fault: Fault::Stray, at } => self.fault(at, "a log event"),
-            Piece::Fault { fault: Fault::Bracket, at } => self.fault(at, "another bracket"),
-            Piece::Fault { fault: Fault::BreaksOff, .. } => self.fault(document.len(), "more of the document"),
-            Piece::Fault { fault: Fault::TooLong, at } => self.fault(at, "less around the log events"),
+            Piece::Flaw { flaw: Flaw::Stray, at } => self.fault(at, "a log event"),
+            Piece::Flaw { flaw: Flaw::Bracket, at } => self.fault(at, "another bracket"),
+            Piece::Flaw { flaw: Flaw::BreaksOff, .. } => self.fault(document.len(), "more of the document"),
+            Piece::Flaw { flaw: Flaw::TooLong, at } => self.fault(at, "less around the log events"),
         }
     }
 

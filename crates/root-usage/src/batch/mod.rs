@@ -329,7 +329,7 @@ impl<'a> LogEvent<'a> {
 
     /// Whether `\u` is anywhere in it.
     #[must_use]
-    pub fn is_escaped(&self) -> bool {
+    pub(crate) fn is_escaped(&self) -> bool {
         self.escaped
     }
 

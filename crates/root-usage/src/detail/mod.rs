@@ -29,9 +29,12 @@ mod table;
 use ipnet::IpNet;
 use serde::Serialize;
 
-pub use access::{Principal, Trusted};
-pub use label::{Fact, Label};
-pub use network::{Change, Opening, Peer, Reach, Traffic};
+pub use access::Principal;
+pub use access::Trusted;
+pub use label::Fact;
+pub use label::Label;
+pub use network::{Change, Traffic};
+pub use network::{Opening, Peer, Reach};
 
 use filter_pattern::json::Json;
 
@@ -42,7 +45,7 @@ pub const DETAILS_MAX: usize = 12;
 pub const BYTES_MAX: usize = 2048;
 
 /// The most values in one detail; how many more there are is counted.
-pub const VALUES_MAX: usize = 8;
+pub(crate) const VALUES_MAX: usize = 8;
 
 /// The most bytes of a value.
 const VALUE_MAX: usize = 200;

@@ -40,7 +40,7 @@ impl Fields {
 
 /// What is searched for.
 #[derive(Debug, Clone)]
-pub struct Prefilter {
+pub(crate) struct Prefilter {
     texts: Texts,
     fields: Vec<Field>,
 }
@@ -83,7 +83,7 @@ impl Prefilter {
 
     /// Whether one of the literals may be in the message inside this log event, given as it stands in a batch. It says
     /// yes too often, never no too often, as long as [`hides_text`] says no.
-    pub fn may_hold(&self, raw: &[u8]) -> bool {
+    pub(crate) fn may_hold(&self, raw: &[u8]) -> bool {
         self.holds_text(raw) || self.fields.iter().any(|field| field.any(raw, Field::may_follow))
     }
 
@@ -134,7 +134,7 @@ impl Field {
 /// its surroundings.
 ///
 /// Escapes that writers use without being asked to don't: those of what is not ASCII, and of what HTML reads.
-pub fn hides_text(raw: &[u8]) -> bool {
+pub(crate) fn hides_text(raw: &[u8]) -> bool {
     memmem::find_iter(raw, b"\\u").any(|at| {
         let digits = raw.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());

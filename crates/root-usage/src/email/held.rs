@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::view::{LIST_MAX, Moment, Span};
+use super::list::LIST_MAX;
+use super::moment::{Moment, Span};
 use super::{Clean, Style};
 use crate::alert::{Counts, Held, Kind, Tally};
 

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::detail::Details;
+use super::list::LIST_MAX;
+use super::moment::Span;
 use super::sanitize::mask_access_keys;
-use super::view::{LIST_MAX, SHORT_TEXT, Span};
+use super::view::SHORT_TEXT;
 use super::{Budget, Clean, Style};
 use crate::alert::{Action, Category, known_of};
 use crate::detail::Detail;

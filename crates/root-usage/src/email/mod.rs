@@ -1,9 +1,12 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod detail;
+mod facts;
 mod held;
 mod lines;
 mod link;
+mod list;
+mod moment;
 mod notice;
 mod related;
 mod sanitize;
@@ -18,7 +21,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use notice::DamagedBatch;
-pub use sanitize::Clean;
+pub(crate) use sanitize::Clean;
 pub use short::Short;
 pub use subject::{SUBJECT_MAX, Subject};
 use view::View;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::lines::{LeftOut, Line, Reads, by_count, fold_lines};
-use super::view::{LIST_MAX, List, Moment};
+use super::list::{LIST_MAX, List};
+use super::moment::Moment;
 use super::{Budget, Clean, Style};
 use crate::alert::{Action, Actor, Category};
 use crate::history::{Activity, Earlier, Related, Why};

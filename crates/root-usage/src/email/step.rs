@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::view::List;
+use super::list::List;
 use super::{Clean, link};
 use crate::alert::{
     Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key, reads_secret,

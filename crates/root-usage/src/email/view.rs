@@ -1,19 +1,18 @@
 //! What the templates and the JSON document see: every text from a record is already [`Clean`], every list already of
 //! its final length.
 
-use std::fmt;
+use serde::Serialize;
 
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
-
-use super::detail::Details;
+use super::facts::Facts;
 use super::held::HeldBack;
-use super::lines::{LeftOut, Line, Reads, Resource, details, fold_lines, masked, resources};
+use super::lines::{LeftOut, Line, Reads, fold_lines, masked};
 use super::link::Links;
+use super::list::List;
+use super::moment::{Moment, Span};
 use super::related::History;
 use super::step::{NextStep, steps};
-use super::{Budget, Clean, Style, link};
-use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, Signal, known_of, signals};
+use super::{Budget, Clean, Style};
+use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, Signal, signals};
 use crate::history::{Answered, Answers};
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
@@ -23,9 +22,6 @@ pub(super) const LONG_TEXT: usize = 160;
 
 /// The most characters shown of a name.
 pub(super) const SHORT_TEXT: usize = 80;
-
-/// The most addresses, keys, … listed in one line.
-pub(super) const LIST_MAX: usize = 6;
 
 /// An alert, ready to be put into words.
 #[derive(Serialize)]
@@ -198,42 +194,6 @@ impl RootCall {
     }
 }
 
-/// The facts of one action.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Facts {
-    pub severity: Severity,
-    pub because: Option<Because>,
-    pub category: Category,
-    #[serde(skip)]
-    pub words: Option<Words>,
-    #[serde(rename = "eventName")]
-    pub action: Option<Clean>,
-    #[serde(rename = "eventSource")]
-    pub service: Option<Clean>,
-    pub outcome: Outcome,
-    pub error_code: Option<Clean>,
-    pub error_message: Option<Clean>,
-    pub time: Option<Moment>,
-    pub region: Option<Clean>,
-    pub source: Option<Clean>,
-    #[serde(rename = "userAgent")]
-    pub agent: Option<Clean>,
-    pub account: Option<Clean>,
-    pub alias: Option<Clean>,
-    #[serde(rename = "credential")]
-    pub access: Access,
-    pub session_created: Option<Moment>,
-    #[serde(rename = "accessKey")]
-    pub key: Option<Clean>,
-    pub mfa: Option<bool>,
-    pub event_id: Option<Clean>,
-    pub link: Option<String>,
-    pub command: Option<String>,
-    pub resources: Vec<Resource>,
-    pub details: Details,
-}
-
 /// An action in words.
 #[derive(Clone, Copy)]
 pub(super) struct Words {
@@ -249,20 +209,6 @@ impl Words {
     }
 }
 
-/// A moment, with the operator's local time where one is set.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Moment {
-    at: Timestamp,
-    local: Option<String>,
-}
-
-/// From when to when; one moment if both are equal.
-#[derive(Serialize)]
-pub(super) struct Span {
-    pub from: Moment,
-    pub to: Moment,
-}
-
 /// A log event that could not be read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -272,80 +218,6 @@ pub(super) struct UnreadableLine {
     pub id: Clean,
     pub bytes: usize,
     pub reason: Clean,
-}
-
-/// A list and how many of it are not shown.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct List {
-    pub shown: Vec<Clean>,
-    pub left_out: usize,
-}
-
-impl List {
-    pub(super) fn new(values: impl IntoIterator<Item = Clean>) -> Self {
-        let mut shown: Vec<Clean> = values.into_iter().collect();
-        let left_out = shown.len().saturating_sub(LIST_MAX);
-        shown.truncate(LIST_MAX);
-        Self { shown, left_out }
-    }
-}
-
-impl List {
-    /// The list in one line, for a language with a comma of its own.
-    pub(super) fn joined(&self, comma: &str) -> String {
-        let more = (self.left_out > 0).then(|| format!("+{}", self.left_out));
-        self.shown.iter().map(ToString::to_string).chain(more).collect::<Vec<_>>().join(comma)
-    }
-}
-
-impl fmt::Display for List {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.joined(", "))
-    }
-}
-
-impl Moment {
-    pub(super) fn at(&self) -> Timestamp {
-        self.at
-    }
-
-    pub(super) fn new(at: Timestamp, style: &Style) -> Self {
-        let local = style.time_zone.as_ref().map(|zone| {
-            let name = zone.iana_name().unwrap_or_default();
-            format!("{} {name}", at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S"))
-        });
-        Self { at, local }
-    }
-
-    /// Without the local time, for lists.
-    pub(super) fn utc(&self) -> String {
-        self.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.utc())?;
-        self.local.as_ref().map_or(Ok(()), |local| write!(f, " ({local})"))
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.at)
-    }
-}
-
-impl Span {
-    pub(super) fn of<'a>(actions: impl Iterator<Item = &'a Action>, style: &Style) -> Option<Self> {
-        let both = |span: Option<(Timestamp, Timestamp)>, time: Timestamp| match span {
-            Some((from, to)) => Some((from.min(time), to.max(time))),
-            None => Some((time, time)),
-        };
-        let (from, to) = actions.filter_map(|action| action.record.event_time()).fold(None, both)?;
-        Some(Self { from: Moment::new(from, style), to: Moment::new(to, style) })
-    }
 }
 
 impl View {
@@ -447,52 +319,6 @@ impl Section {
             lines_left_out,
             reads: Reads::new(&reads, style, budget),
             history: answered.related().map(|related| History::new(related, actor, style, budget)),
-        }
-    }
-}
-
-impl Facts {
-    fn new(action: &Action, access: Access, style: &Style) -> Self {
-        let record = &action.record;
-        let known = known_of(record);
-        // The event history holds management events only.
-        let listed = record.text(&["eventCategory"]) != Some("Data");
-        let place = record.region().zip(record.event_id()).filter(|_| listed);
-        let mfa = match record.mfa() {
-            _ if action.category != Category::SignIn => None,
-            Some(true) => None,
-            Some(false) => Some(Because::NoMfa),
-            None => Some(Because::MfaNotSaid),
-        };
-        let long_lived_key = access == Access::LongLivedKey && record.is_root();
-        Self {
-            severity: action.severity,
-            because: long_lived_key.then_some(Because::LongLivedKey).or(mfa),
-            category: action.category,
-            words: known.map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
-            action: record.event_name().map(Clean::name),
-            service: record.event_source().map(Clean::service),
-            outcome: record.outcome(),
-            error_code: record.error_code().map(Clean::code),
-            error_message: record.error_message().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
-            time: record.event_time().map(|time| Moment::new(time, style)),
-            region: record.region().map(Clean::name),
-            source: record.source_ip().map(Clean::source),
-            agent: record.user_agent().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
-            account: record.account().map(Clean::name),
-            alias: record.account_alias().map(|text| Clean::quoted(text, SHORT_TEXT)),
-            access: access.of(record),
-            session_created: record
-                .session_created()
-                .and_then(|text| text.parse().ok())
-                .map(|time| Moment::new(time, style)),
-            key: record.access_key_id().map(|key| Clean::access_key(key, style.mask_access_keys)),
-            mfa: record.mfa(),
-            event_id: record.event_id().map(Clean::name),
-            link: place.and_then(|(region, id)| link::event(region, id)),
-            command: place.and_then(|(region, id)| link::lookup_command(region, id)),
-            resources: resources(action, style),
-            details: details(action, style),
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Batch<'b> {
 
 /// What a batch held that somebody should know.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Portion {
     /// Each with what it is known by.
     pub matches: Vec<(Match, Option<Key>)>,
     pub unreadable: Vec<Unreadable>,
@@ -51,7 +51,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Whether all of it was read.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.log_events.len() == 0
     }
 
@@ -61,8 +61,8 @@ impl<'b> Batch<'b> {
     }
 
     /// Reads log events and counts them, until there are enough for a mail. What comes twice is a duplicate.
-    pub fn next(&mut self, report: &mut Report, in_time: impl Fn() -> bool) -> Found {
-        let mut found = Found::default();
+    pub fn next(&mut self, report: &mut Report, in_time: impl Fn() -> bool) -> Portion {
+        let mut found = Portion::default();
         let mut bytes = 0;
         while bytes < FOUND_MAX && !self.is_over() {
             found.cut = !in_time();
@@ -101,14 +101,14 @@ impl<'b> Batch<'b> {
     }
 }
 
-impl Found {
+impl Portion {
     /// What the matches are known by.
     pub fn keys(&self) -> Vec<Key> {
         self.matches.iter().filter_map(|(_, key)| *key).collect()
     }
 
     /// Forgets matches that were mailed before: they are duplicates.
-    pub fn forget(&mut self, mailed: &HashSet<Key>, report: &mut Report) {
+    pub(crate) fn forget(&mut self, mailed: &HashSet<Key>, report: &mut Report) {
         let before = self.matches.len();
         self.matches.retain(|(_, key)| key.is_none_or(|key| !mailed.contains(&key)));
         let duplicate = before - self.matches.len();

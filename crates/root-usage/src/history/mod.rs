@@ -16,7 +16,10 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 pub use recorded::Recorded;
-pub use related::{Activity, Answer, Answered, Answers, EARLIER_DAYS, Earlier, Gap, Related, Why};
+pub(crate) use related::EARLIER_DAYS;
+pub use related::Related;
+pub use related::{Activity, Earlier, Gap};
+pub use related::{Answer, Answered, Answers, Why};
 use related::{Seen, activity, is_activity};
 
 use crate::alert::{Access, Actor, Alert, Identity, Issued};

@@ -63,7 +63,7 @@ impl<'a> Answered<'a> {
 
     /// What else they did, where that was to be looked up.
     #[must_use]
-    pub fn related(&self) -> Option<&'a Related> {
+    pub(crate) fn related(&self) -> Option<&'a Related> {
         self.answer?.related.as_ref()
     }
 }
@@ -112,7 +112,7 @@ pub enum Earlier {
 /// How far back the event history goes.
 ///
 /// Source: CloudTrail User Guide, "Working with CloudTrail event history": 90 days.
-pub const EARLIER_DAYS: u32 = 90;
+pub(crate) const EARLIER_DAYS: u32 = 90;
 
 /// A look-up that did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +155,7 @@ pub enum Why {
 impl Why {
     /// Whether this is a failure, and not a limit that was kept.
     #[must_use]
-    pub fn is_failure(&self) -> bool {
+    pub(crate) fn is_failure(&self) -> bool {
         *self != Self::Cut
     }
 }

@@ -1,4 +1,4 @@
-//! What an SNS topic is given of a message.
+//! An SNS topic: its name, and what it is given of a message.
 
 use crate::email::Message;
 
@@ -6,6 +6,49 @@ use crate::email::Message;
 ///
 /// Source: SNS API Reference, `Publish`: at most 256 KB.
 pub const MESSAGE_MAX: usize = 262_144;
+
+/// The ARN of a standard SNS topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicArn {
+    arn: String,
+    region: String,
+}
+
+impl TopicArn {
+    /// Reads an ARN such as `arn:aws:sns:eu-west-1:111122223333:alerts`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what would be right. E-mail needs a standard topic, so a FIFO topic is refused.
+    pub fn parse(arn: &str) -> Result<Self, String> {
+        let shape = "expected the ARN of a standard SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME";
+        let parts: Vec<&str> = arn.split(':').collect();
+        let ["arn", partition, "sns", region, account, name] = parts[..] else { return Err(shape.to_owned()) };
+        let plain = |text: &str| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if name.ends_with(".fifo") {
+            return Err(format!("{shape}; a FIFO topic can't send e-mail"));
+        }
+        let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        if !(plain(partition) && plain(region) && account && plain(name)) {
+            return Err(shape.to_owned());
+        }
+        Ok(Self { arn: arn.to_owned(), region: region.to_owned() })
+    }
+
+    /// The Region the topic is in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+}
 
 /// The message with `MessageStructure=json`: a text for each protocol that has one of its own. `None` for a message that
 /// is plain text for all of them.

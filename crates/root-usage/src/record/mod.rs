@@ -5,6 +5,7 @@
 
 mod account;
 mod outcome;
+mod parameters;
 mod texts;
 
 use jiff::Timestamp;
@@ -51,7 +52,7 @@ impl Record {
             };
             details(text("eventSource").split('.').next().unwrap_or_default(), text("eventName"), &json).into()
         };
-        let public_parameters = names_public_parameters(&json);
+        let public_parameters = parameters::are_public(&json);
         let json = json.pruned(PATH_MAX).into_owned();
         let hash = Sha256::digest(message.as_bytes()).into();
         let texts = Texts::of(&json);
@@ -195,19 +196,19 @@ impl Record {
     ///
     /// Source: CloudTrail User Guide, "CloudTrail record contents", `vpcEndpointId` and `vpcEndpointAccountId`.
     #[must_use]
-    pub fn by_foreign_endpoint(&self) -> bool {
+    pub(crate) fn by_foreign_endpoint(&self) -> bool {
         self.foreign_endpoint
     }
 
     /// `userAgent`
     #[must_use]
-    pub fn user_agent(&self) -> Option<&str> {
+    pub(crate) fn user_agent(&self) -> Option<&str> {
         self.texts.get(Often::UserAgent)
     }
 
     /// `errorCode`
     #[must_use]
-    pub fn error_code(&self) -> Option<&str> {
+    pub(crate) fn error_code(&self) -> Option<&str> {
         self.texts.get(Often::ErrorCode)
     }
 
@@ -219,7 +220,7 @@ impl Record {
 
     /// `userIdentity.type`
     #[must_use]
-    pub fn identity_type(&self) -> Option<&str> {
+    pub(crate) fn identity_type(&self) -> Option<&str> {
         self.texts.get(Often::IdentityType)
     }
 
@@ -231,7 +232,7 @@ impl Record {
 
     /// Whether a federated user acted whose session root made (`GetFederationToken`).
     #[must_use]
-    pub fn is_federated_by_root(&self) -> bool {
+    pub(crate) fn is_federated_by_root(&self) -> bool {
         self.identity_type() == Some("FederatedUser")
             && self.text(&["userIdentity", "sessionContext", "sessionIssuer", "type"]) == Some("Root")
     }
@@ -250,7 +251,7 @@ impl Record {
 
     /// `userIdentity.accountId`, the account of whoever acted.
     #[must_use]
-    pub fn identity_account(&self) -> Option<&str> {
+    pub(crate) fn identity_account(&self) -> Option<&str> {
         self.account_at(Often::IdentityAccount)
     }
 
@@ -261,13 +262,13 @@ impl Record {
 
     /// The account alias, which CloudTrail gives as root's `userIdentity.userName`.
     #[must_use]
-    pub fn account_alias(&self) -> Option<&str> {
+    pub(crate) fn account_alias(&self) -> Option<&str> {
         self.text(&["userIdentity", "userName"]).filter(|_| self.is_root())
     }
 
     /// `userIdentity.accessKeyId`
     #[must_use]
-    pub fn access_key_id(&self) -> Option<&str> {
+    pub(crate) fn access_key_id(&self) -> Option<&str> {
         self.texts.get(Often::AccessKeyId)
     }
 
@@ -277,38 +278,38 @@ impl Record {
     /// that began with MFA, which no long-lived key can give: those are the session's.
     #[must_use]
     pub fn by_long_lived_key(&self) -> bool {
-        let in_session = self.session_created().is_some() && (self.from_console() || self.mfa() == Some(true));
+        let in_session = self.session_created().is_some() && (self.is_from_console() || self.mfa() == Some(true));
         self.access_key_id().is_some_and(|key| key.starts_with("AKIA")) && !in_session
     }
 
     /// When the session of a temporary key began, as it was written.
     #[must_use]
-    pub fn session_created(&self) -> Option<&str> {
+    pub(crate) fn session_created(&self) -> Option<&str> {
         self.texts.get(Often::SessionCreated)
     }
 
     /// Whether the session's key came from a console sign-in.
     #[must_use]
-    pub fn from_console(&self) -> bool {
+    pub(crate) fn is_from_console(&self) -> bool {
         self.from_console
     }
 
     /// Whether the session is a central root session (`sts:AssumeRoot`), where the record says so.
     #[must_use]
-    pub fn assumed_root(&self) -> bool {
+    pub(crate) fn assumed_root(&self) -> bool {
         self.assumed_root
     }
 
     /// Whether this is a sign-in to the console.
     #[must_use]
-    pub fn is_sign_in(&self) -> bool {
+    pub(crate) fn is_sign_in(&self) -> bool {
         self.event_name() == Some("ConsoleLogin")
     }
 
     /// Whether this is an event of the sign-in pages, which is no API call: `ConsoleLogin`, `SwitchRole`,
     /// `PasswordUpdated`, … Its `responseElements` say under its own name how it ended.
     #[must_use]
-    pub fn is_sign_in_page(&self) -> bool {
+    pub(crate) fn is_sign_in_page(&self) -> bool {
         match self.texts.get(Often::EventType) {
             Some(kind) => kind == "AwsConsoleSignIn",
             None => self.is_sign_in() || (self.service() == Some("signin") && !self.is_oauth2()),
@@ -319,7 +320,7 @@ impl Record {
     ///
     /// Source: AWS Sign-In API Reference; the event names end in what they are about.
     #[must_use]
-    pub fn is_oauth2(&self) -> bool {
+    pub(crate) fn is_oauth2(&self) -> bool {
         self.service() == Some("signin") && self.event_name().is_some_and(|name| name.contains("OAuth2"))
     }
 
@@ -328,7 +329,7 @@ impl Record {
     /// Whoever gets there has the password, so this is no longer a failure that anyone can cause. Sources: CloudTrail
     /// User Guide, "AWS Management Console sign-in events" (`MFAUsed`); `CheckMfa` is the prompt itself.
     #[must_use]
-    pub fn failed_second_factor(&self) -> bool {
+    pub(crate) fn failed_second_factor(&self) -> bool {
         let stopped = matches!(self.outcome, Outcome::Denied | Outcome::Failed | Outcome::Blocked);
         let asked = self.is_sign_in() && self.flag(&["additionalEventData", "MFAUsed"]) == Some(true);
         stopped && (asked || (self.is_sign_in_page() && self.event_name() == Some("CheckMfa")))
@@ -348,7 +349,7 @@ impl Record {
 
     /// Whether it reads parameters that AWS publishes for everybody (`/aws/service/…`), and no other.
     #[must_use]
-    pub fn reads_public_parameters(&self) -> bool {
+    pub(crate) fn reads_public_parameters(&self) -> bool {
         self.public_parameters
     }
 
@@ -391,33 +392,4 @@ impl Record {
             (None, None) => Outcome::Succeeded,
         }
     }
-}
-
-/// Whether a call reads Systems Manager parameters of AWS's own, and no other. Nobody else can make a parameter whose name
-/// begins like this.
-///
-/// Source: Systems Manager User Guide, "Working with public parameters" and "Requirements and constraints for parameter
-/// names".
-fn names_public_parameters(json: &Json<'_>) -> bool {
-    let is = |key, values: &[&str]| matches!(json.get(key), Some(Json::String(text)) if values.contains(&&**text));
-    let reads = is("eventName", &["GetParameter", "GetParameters", "GetParametersByPath"]);
-    let source =
-        matches!(json.get("eventSource"), Some(Json::String(source)) if source.split('.').next() == Some("ssm"));
-    let Some(parameters) = json.get("requestParameters").filter(|_| reads && source) else { return false };
-    let mut named = ["name", "names", "path"].iter().filter_map(|key| parameters.get(key)).peekable();
-    named.peek().is_some()
-        && named.all(|named| match named {
-            Json::Array(names) => !names.is_empty() && names.iter().all(is_public_parameter),
-            name => is_public_parameter(name),
-        })
-}
-
-/// A name, a path or an ARN, which has no account: `arn:aws:ssm:us-east-1::parameter/aws/service/…`.
-fn is_public_parameter(name: &Json<'_>) -> bool {
-    let Json::String(name) = name else { return false };
-    let path = match name.splitn(6, ':').collect::<Vec<_>>()[..] {
-        ["arn", _, "ssm", _, "", resource] => resource.strip_prefix("parameter").unwrap_or_default(),
-        _ => name,
-    };
-    path.starts_with("/aws/service/")
 }

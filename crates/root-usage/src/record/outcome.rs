@@ -33,7 +33,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether it worked, as far as anybody knows: what the record does not say has to be taken for done.
     #[must_use]
-    pub fn may_have_worked(self) -> bool {
+    pub(crate) fn may_have_worked(self) -> bool {
         matches!(self, Self::Succeeded | Self::NotSaid)
     }
 }

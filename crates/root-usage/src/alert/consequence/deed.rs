@@ -40,7 +40,7 @@ pub enum Deed {
 ///
 /// The gravest is the smallest. Severity, which also knows of keys and MFA, is not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Gravity {
+pub(crate) struct Gravity {
     /// What it does.
     pub deed: Deed,
     /// Whether it worked.
@@ -89,7 +89,7 @@ const ROOT_USER: &str = "AWS ROOT USER";
 /// Whether root changed credentials of its own: keys, password, MFA, certificates. Most of these calls are about whoever
 /// makes them if they name no user.
 #[must_use]
-pub fn is_own_credential(record: &Record) -> bool {
+pub(crate) fn is_own_credential(record: &Record) -> bool {
     if !record.is_root() || record.service() != Some("iam") {
         return false;
     }
@@ -122,6 +122,6 @@ pub fn is_own_credential(record: &Record) -> bool {
 
 /// Whether root changed its own access keys.
 #[must_use]
-pub fn is_own_key(record: &Record) -> bool {
+pub(crate) fn is_own_key(record: &Record) -> bool {
     is_own_credential(record) && record.event_name().is_some_and(|name| name.ends_with("AccessKey"))
 }

@@ -56,7 +56,7 @@ pub fn known(service: &str, event_name: &str) -> Option<&'static Known> {
 
 /// The table's row for what a record tells: the one about root's own credentials, where that is what it tells.
 #[must_use]
-pub fn known_of(record: &Record) -> Option<&'static Known> {
+pub(crate) fn known_of(record: &Record) -> Option<&'static Known> {
     let (service, name) = (record.service()?, record.event_name()?);
     let of_root = || known(service, &format!("{name}{OF_ROOT}"));
     is_own_credential(record).then(of_root).flatten().or_else(|| known(service, name))
@@ -64,13 +64,13 @@ pub fn known_of(record: &Record) -> Option<&'static Known> {
 
 /// How what a record's action sets off escapes this rule, if it does. What failed set nothing off.
 #[must_use]
-pub fn acts_unseen(record: &Record) -> Option<Unseen> {
+pub(crate) fn acts_unseen(record: &Record) -> Option<Unseen> {
     known_of(record).filter(|_| record.outcome() == Outcome::Succeeded)?.unseen
 }
 
 /// Whether a record tells that a secret was read, which is known to others until it is replaced.
 #[must_use]
-pub fn reads_secret(record: &Record) -> bool {
+pub(crate) fn reads_secret(record: &Record) -> bool {
     known_of(record).is_some_and(|known| known.secret) && !record.reads_public_parameters()
 }
 

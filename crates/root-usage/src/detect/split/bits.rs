@@ -4,10 +4,10 @@ use fearless_simd::prelude::*;
 use fearless_simd::u8x64;
 
 /// How many bytes are looked at together.
-pub const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Where in a block quotation marks and backslashes are, and the letter `u`: one bit for each byte.
-pub struct Marks {
+pub(crate) struct Marks {
     pub quote: u64,
     pub backslash: u64,
     pub u: u64,

@@ -4,7 +4,7 @@ use memchr::{memchr, memchr2};
 
 /// What comes where a gap ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
+pub(crate) enum Until {
     /// An object or array.
     Value,
     /// The next portion of the stream: what is last may go on in it.
@@ -15,7 +15,7 @@ pub enum Until {
 
 /// What is in a gap.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Token<'a> {
+pub(crate) enum Token<'a> {
     /// A JSON string, with its quotation marks.
     Text(&'a [u8]),
     /// Something that is neither a string nor a label.

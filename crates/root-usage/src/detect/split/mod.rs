@@ -15,7 +15,7 @@ use fearless_simd::{Level, dispatch};
 use bits::{BLOCK, Marks, brackets};
 pub use gap::is_label;
 use gap::{Token, Until, tokens};
-pub use piece::{Fault, Piece};
+pub use piece::{Flaw, Piece};
 
 /// The most bytes that may stand around such arrays in their object: 1 MiB.
 const AROUND_MAX: usize = 1 << 20;
@@ -93,7 +93,7 @@ impl Splitter {
         self.start = self.start.map(|start| start - bytes);
     }
 
-    /// Gives up the record that is open: it is counted as a fault, and reading goes on behind it.
+    /// Gives up the record that is open: it is counted as a flaw, and reading goes on behind it.
     pub fn give_up(&mut self) {
         self.start = None;
         self.rest = false;
@@ -107,8 +107,8 @@ impl Splitter {
     ///
     /// # Errors
     ///
-    /// A [`Fault`] where records stand in nothing: from [`kept`](Self::kept) on this is no stream of records.
-    pub fn scan(&mut self, buffer: &[u8], end: bool, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+    /// A [`Flaw`] where records stand in nothing: from [`kept`](Self::kept) on this is no stream of records.
+    pub fn scan(&mut self, buffer: &[u8], end: bool, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Flaw> {
         // With the instructions that this processor has: what is inlined here is compiled for each set of them.
         dispatch!(Level::new(), simd => self.blocks(simd, buffer, end, each))
     }
@@ -120,7 +120,7 @@ impl Splitter {
         buffer: &[u8],
         end: bool,
         each: &mut impl FnMut(Piece<'_>) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Flaw> {
         let (blocks, rest) = buffer[self.scanned..].as_chunks::<BLOCK>();
         for block in blocks {
             self.block(simd, buffer, block, each)?;
@@ -137,7 +137,7 @@ impl Splitter {
             self.free = self.scanned;
         }
         if end && (self.depth > 0 || self.text != 0) {
-            self.fault(Fault::BreaksOff, self.kept(), each)?;
+            self.flaw(Flaw::BreaksOff, self.kept(), each)?;
         }
         Ok(())
     }
@@ -149,7 +149,7 @@ impl Splitter {
         buffer: &[u8],
         block: &[u8; BLOCK],
         each: &mut impl FnMut(Piece<'_>) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Flaw> {
         let Marks { mut quote, backslash, u } = Marks::of(simd, block);
         if backslash | self.backslash != 0 {
             if (backslash << 1 | self.backslash) & u != 0 {
@@ -193,7 +193,7 @@ impl Splitter {
         open: u64,
         close: u64,
         each: &mut impl FnMut(Piece<'_>) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Flaw> {
         let mut brackets = open | close;
         while brackets != 0 {
             let bit = brackets & brackets.wrapping_neg();
@@ -226,7 +226,7 @@ impl Splitter {
     }
 
     #[inline]
-    fn opened(&mut self, buffer: &[u8], at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+    fn opened(&mut self, buffer: &[u8], at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Flaw> {
         let level = self.level();
         if self.depth == level {
             self.gap(buffer, at, Until::Value, each)?;
@@ -254,12 +254,12 @@ impl Splitter {
     }
 
     #[inline]
-    fn closed(&mut self, buffer: &[u8], at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+    fn closed(&mut self, buffer: &[u8], at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Flaw> {
         let level = self.level();
         if self.depth == level {
             self.gap(buffer, at, Until::End, each)?;
             if level == 0 || buffer[at] == b'}' {
-                self.fault(Fault::Bracket, at, each)?;
+                self.flaw(Flaw::Bracket, at, each)?;
             }
             self.free = at + 1;
             self.depth = self.depth.saturating_sub(1);
@@ -281,13 +281,13 @@ impl Splitter {
                     let around = std::mem::take(&mut self.around);
                     each(match around.len() {
                         0..=AROUND_MAX => Piece::Around { text: &around, at: start },
-                        _ => Piece::Fault { fault: Fault::TooLong, at: start },
+                        _ => Piece::Flaw { flaw: Flaw::TooLong, at: start },
                     });
                 } else if !each(Piece::Value { text, at: start, bare, escapes: self.unicode > start })
                     && bare
                     && !self.lenient
                 {
-                    return Err(Fault::Stray);
+                    return Err(Flaw::Stray);
                 }
             }
             self.start = None;
@@ -315,7 +315,7 @@ impl Splitter {
         end: usize,
         until: Until,
         each: &mut impl FnMut(Piece<'_>) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Flaw> {
         let nothing = |byte: &u8| b" \t\r\n,".contains(byte);
         if self.start.is_none() && self.free < end && !buffer[self.free..end].iter().all(nothing) {
             return self.strays(buffer, end, until, each);
@@ -331,7 +331,7 @@ impl Splitter {
         end: usize,
         until: Until,
         each: &mut impl FnMut(Piece<'_>) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Flaw> {
         let bare = self.is_bare();
         let from = self.free;
         let mut told = false;
@@ -341,13 +341,13 @@ impl Splitter {
                 Token::Text(text) => {
                     self.free = at;
                     if !each(Piece::Text { text, at, bare }) && bare && !self.lenient {
-                        return Err(Fault::Stray);
+                        return Err(Flaw::Stray);
                     }
                 }
                 Token::Stray if told => {}
                 Token::Stray => {
                     told = true;
-                    self.fault(Fault::Stray, at, each)?;
+                    self.flaw(Flaw::Stray, at, each)?;
                 }
                 Token::Unfinished => {
                     self.free = at;
@@ -359,11 +359,11 @@ impl Splitter {
         Ok(())
     }
 
-    fn fault(&self, fault: Fault, at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Fault> {
+    fn flaw(&self, flaw: Flaw, at: usize, each: &mut impl FnMut(Piece<'_>) -> bool) -> Result<(), Flaw> {
         if self.is_bare() && !self.lenient {
-            return Err(fault);
+            return Err(flaw);
         }
-        each(Piece::Fault { fault, at });
+        each(Piece::Flaw { flaw, at });
         Ok(())
     }
 

@@ -31,9 +31,9 @@ pub enum Piece<'a> {
         at: usize,
     },
     /// Something is not as it should be, and reading goes on behind it.
-    Fault {
+    Flaw {
         /// What is wrong.
-        fault: Fault,
+        flaw: Flaw,
         /// Its place, in bytes.
         at: usize,
     },
@@ -41,7 +41,7 @@ pub enum Piece<'a> {
 
 /// What is wrong with the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum Flaw {
     /// Between the records is something that is not JSON, or a number.
     Stray,
     /// A bracket closes that was never opened, or is of the wrong kind.
@@ -52,7 +52,7 @@ pub enum Fault {
     TooLong,
 }
 
-impl Fault {
+impl Flaw {
     /// What is wrong, for a reader.
     pub fn reason(self) -> &'static str {
         match self {

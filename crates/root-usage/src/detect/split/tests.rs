@@ -5,8 +5,8 @@ use super::*;
 struct Found {
     values: Vec<String>,
     around: Vec<String>,
-    faults: Vec<Fault>,
-    end: Option<Fault>,
+    flaws: Vec<Flaw>,
+    end: Option<Flaw>,
 }
 
 fn split(stream: &str, portion: usize) -> Found {
@@ -22,7 +22,7 @@ fn split(stream: &str, portion: usize) -> Found {
             }
             Piece::Text { text: value, .. } => found.values.push(text(value)),
             Piece::Around { text: around, .. } => found.around.push(text(around)),
-            Piece::Fault { fault, .. } => found.faults.push(fault),
+            Piece::Flaw { flaw, .. } => found.flaws.push(flaw),
         }
         true
     };
@@ -59,7 +59,7 @@ fn records_are_found_wherever_they_stand() {
     ] {
         for portion in [1, 7, 63, 64, 65, 1000] {
             let found = split(&stream, portion);
-            assert_eq!((found.faults, found.end), (vec![], None), "{stream}");
+            assert_eq!((found.flaws, found.end), (vec![], None), "{stream}");
             assert_eq!(found.values, [a, b], "{stream}");
             assert_eq!(found.around, around, "{stream}");
         }
@@ -73,7 +73,7 @@ fn strings_are_found_like_records() {
     {
         for portion in [1, 7, 1000] {
             let found = split(stream, portion);
-            assert_eq!((found.faults, found.end), (vec![], None), "{stream}");
+            assert_eq!((found.flaws, found.end), (vec![], None), "{stream}");
             assert_eq!(found.values, [r#""a\"]{""#, "{}", r#""b""#], "{stream}");
         }
     }
@@ -87,8 +87,8 @@ fn an_object_that_looks_like_a_record_is_whole() {
 
 #[test]
 fn what_is_wrong_is_told() {
-    use Fault::{Bracket, BreaksOff, Stray};
-    for (stream, values, faults, end) in [
+    use Flaw::{Bracket, BreaksOff, Stray};
+    for (stream, values, flaws, end) in [
         ("", 0, &[][..], None),
         ("text", 0, &[], Some(Stray)),
         ("{} x {}", 1, &[], Some(Stray)),
@@ -103,7 +103,7 @@ fn what_is_wrong_is_told() {
     ] {
         for portion in [1, 64, 1000] {
             let found = split(stream, portion);
-            assert_eq!((found.values.len(), &found.faults[..], found.end), (values, faults, end), "{stream}");
+            assert_eq!((found.values.len(), &found.flaws[..], found.end), (values, flaws, end), "{stream}");
         }
     }
 }
@@ -112,7 +112,7 @@ fn what_is_wrong_is_told() {
 fn what_stands_around_records_is_bounded() {
     let stream = r#""Records":[],"#.repeat(AROUND_MAX / 10);
     let found = split(&format!("{{{stream}\"a\":1}}"), 1 << 16);
-    assert_eq!((found.around.len(), found.faults), (0, vec![Fault::TooLong]));
+    assert_eq!((found.around.len(), found.flaws), (0, vec![Flaw::TooLong]));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn backslashes_count_across_blocks() {
         for end in [r#"\\"#, r#"\\\""#, r#"\\\\\\"#] {
             let a = format!("{{\"a\":\"{}{end}\"}}", "x".repeat(length));
             let found = split(&format!("{a}{{\"b\":\"}}\"}}"), 1000);
-            assert_eq!((found.values.len(), found.faults.len(), found.end), (2, 0, None), "{a}");
+            assert_eq!((found.values.len(), found.flaws.len(), found.end), (2, 0, None), "{a}");
             assert_eq!(found.values[0], a);
         }
     }

@@ -19,7 +19,7 @@ pub(super) use number::is_uuid;
 
 /// A text that is safe to print inside a line of the mail.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Clean(String);
+pub(crate) struct Clean(String);
 
 impl fmt::Display for Clean {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +155,7 @@ impl Clean {
 
     /// An access key id, all but its last four characters masked where `mask` is set.
     #[must_use]
-    pub fn access_key(id: &str, mask: bool) -> Self {
+    pub(crate) fn access_key(id: &str, mask: bool) -> Self {
         if !mask {
             return Self::name(id);
         }
