@@ -26,7 +26,7 @@ DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.jso
 DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-template test-commands test-links test-e2e
+.PHONY: help demo test test-rust test-template test-commands test-docs test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
 .PHONY: check-workflows check-advisories package
 .PHONY: events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert replay clean
@@ -38,16 +38,19 @@ demo: ## Show the alerts for three events, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet -p root-usage-cli -- run \
 		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 
-test: test-rust test-template test-commands test-links test-e2e ## Run all tests
+test: test-rust test-template test-commands test-docs test-links test-e2e ## Run all tests
 
 test-rust: ## Run the Rust tests
 	cargo test $(CARGO_FLAGS) --workspace
 
-test-template: $(TOOLS) ## Expand the template for every combination of choices, and look at it
+test-template: $(TOOLS) ## Expand the template for every combination of choices, and check it
 	.venv/tools/bin/python -m pytest tests/template
 
-test-commands: $(COMMANDS) ## Hold every command that a mail shows against the models of the AWS CLI
+test-commands: $(COMMANDS) ## Check every command that a mail shows against the models of the AWS CLI
 	.venv/commands/bin/python -m pytest tests/commands
+
+test-docs: $(TOOLS) ## Check the pages against each other, the template, the Makefile and the AWS CLI
+	.venv/tools/bin/python -m pytest tests/docs
 
 test-links: $(TOOLS) ## Show that nothing others wrote becomes a link or markup. LINK_CASES=30 for each setting
 	.venv/tools/bin/python -m pytest tests/links
@@ -99,13 +102,13 @@ events: ## Make the raw Lambda events from events/source
 cis-alarms: ## Make cis-alarms.yaml, the published rules as CloudWatch alarms, from rules.json
 	$(PYTHON) cis_alarms.py
 
-access-levels: $(LEVELS) ## Make crates/root-usage/templates/access-levels.tsv, what AWS says its actions are, from pinned packages
+access-levels: $(LEVELS) ## Make crates/root-usage/templates/access-levels.tsv, AWS's access levels of its actions, from pinned packages
 	.venv/levels/bin/python crates/root-usage/templates/access_levels.py
 
-cost: $(TOOLS) ## Work out what a month costs, for docs/cost.md
+cost: $(TOOLS) ## Calculate what a month costs, for docs/cost.md and the READMEs
 	.venv/tools/bin/python docs/cost.py
 
-bench: $(TOOLS) ## Measure the function and scan against their goals. BENCH_SHORT=1 only shows that it works
+bench: $(TOOLS) ## Measure the function and scan against their goals. BENCH_SHORT=1 only checks that they run
 	cargo build $(CARGO_FLAGS) --release --bin root-usage-alert --examples
 	PATH="$(CURDIR)/.venv/tools/bin:$$PATH" cargo bench $(CARGO_FLAGS) --bench process
 	cargo bench $(CARGO_FLAGS) -p filter-pattern --bench pattern
@@ -123,7 +126,7 @@ fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language and the pipeline; needs a night
 	$(foreach target,pattern pattern_eval pipeline,PATH="$(CURDIR)/.venv/cargo/bin:$$PATH" \
 		cargo +nightly fuzz run $(target) -- -max_total_time=$(FUZZ_SECONDS) $(FUZZ_$(target)) &&) true
 
-build: $(TOOLS) $(SAM) ## Build the function as `sam deploy` wants it
+build: $(TOOLS) $(SAM) ## Build the function for `sam deploy`
 	$(WITH_TOOLS) .venv/sam/bin/sam build
 
 PACKAGE ?= root-usage-alert.zip
@@ -133,19 +136,19 @@ package: $(TOOLS) ## Build the function's package for this machine's architectur
 	cp target/lambda/root-usage-alert/bootstrap.zip 'dist/$(PACKAGE)'
 	cd dist && sha256sum '$(PACKAGE)' > '$(PACKAGE).sha256'
 
-deploy: build ## Deploy to your AWS account: finds the log group, asks what matters, waits for the confirmations, sends a test
+deploy: build ## Deploy to your AWS account: find the log group, ask what matters, wait for confirmations, send a test. STACK=name
 	@$(WITH_TOOLS) .venv/tools/bin/python operations/deploy.py '$(STACK)' --sam .venv/sam/bin/sam
 
-test-alert: $(TOOLS) ## Have the deployed function mail a test. STACK=name
+test-alert: $(TOOLS) ## Have the deployed function send a test mail. STACK=name
 	@.venv/tools/bin/python operations/test_alert.py '$(STACK)'
 
 replay: $(TOOLS) ## Send failed batches through the function again. STACK=name; SINCE=time UNTIL=time: from the log group
 	@.venv/tools/bin/python operations/replay.py '$(STACK)' \
 		$(if $(SINCE),--since '$(SINCE)') $(if $(UNTIL),--until '$(UNTIL)')
 
-clean: ## Delete what was built; keeps the installed tools
+clean: ## Delete what was built; keep the installed tools
 	cargo clean
-	rm -rf .aws-sam dist operations/__pycache__ tests/e2e/__pycache__ tests/links/__pycache__ tests/template/__pycache__
+	rm -rf .aws-sam dist operations/__pycache__ tests/*/__pycache__
 
 $(TOOLS): tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv/tools

@@ -19,7 +19,7 @@ HEAD = """\
 AWSTemplateFormatVersion: '2010-09-09'
 Description: >-
   The published CloudTrail alarms (Security Hub CloudWatch.1 to .14, EC2 instances, AWS
-  Organizations) as CloudWatch metric filters and alarms, for those who need the alarms themselves.
+  Organizations) as CloudWatch metric filters and alarms, without the function.
 
 Parameters:
   LogGroupName:
@@ -32,7 +32,7 @@ Parameters:
   AlarmTopicArn:
     Type: String
     Description: >-
-      The ARN of the SNS topic that the alarms go to. Security Hub wants at least one subscriber on it.
+      The ARN of the SNS topic that the alarms go to. Security Hub requires at least one subscriber.
     AllowedPattern: ^arn:[a-z-]+:sns:[a-z0-9-]+:\\d{12}:[A-Za-z0-9_-]{1,256}$
     ConstraintDescription: must be the ARN of a standard SNS topic
   MetricNamespace:

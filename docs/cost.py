@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Work out what a month costs, and write it into docs/cost.md and README.md. `make cost` runs it.
+"""Work out what a month costs, and write it into docs/cost.md and both READMEs. `make cost` runs it.
 
     cost.py           write the tables of these pages
     cost.py --check   write nothing; exit 1 if they say something else
@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "template"))
 from expansion import expand  # noqa: E402
 
-PAGES = [HERE / "cost.md", HERE.parent / "README.md"]
+PAGES = [HERE / "cost.md", HERE.parent / "README.md", HERE.parent / "README.ja.md"]
 FEW = {"Alarms": "few", "Settings": "METRICS=off"}
 
 # USD, US East (N. Virginia), without any free tier. Nothing fetches them: whoever changes one looks it up
@@ -211,16 +211,36 @@ def memory():
     return "\n".join(lines)
 
 
-def summary():
-    rows = [
-        ("the default: everything watched", [total(stack(load)) for load in (SMALL, LARGE)]),
-        ("`Alarms=few`, `Settings=METRICS=off`", [total(stack(load, **FEW)) for load in (SMALL, LARGE)]),
-        ("the default with `Rules=root-usage,cis`", [total(stack(load, sees_all=True)) for load in (SMALL, LARGE)]),
-        ("`AlertKey=create`, on top", [price("key")] * 2),
-        ("the trail's log group and bucket, yours or the stack's", [total(trail(SMALL)), total(trail(LARGE, 17))]),
+# The texts of the READMEs' table: its header, then its rows.
+SUMMARY = [
+    "USD a month | 100,000 records a month | 1,000 records a second",
+    "the default: everything watched",
+    "`Alarms=few`, `Settings=METRICS=off`",
+    "the default with `Rules=root-usage,cis`",
+    "`AlertKey=create`, in addition",
+    "the trail's log group and bucket, yours or the stack's",
+]
+SUMMARY_JA = [
+    "月額（USD） | レコード 10 万件/月 | レコード 1,000 件/秒",
+    "デフォルト（すべてのアラームを使用）",
+    "`Alarms=few`、`Settings=METRICS=off`",
+    "デフォルトに `Rules=root-usage,cis` を追加",
+    "`AlertKey=create`（追加分）",
+    "証跡のロググループとバケット（既存またはスタックで作成）",
+]
+
+
+def summary(texts):
+    header, *rows = texts
+    costs = [
+        [total(stack(load)) for load in (SMALL, LARGE)],
+        [total(stack(load, **FEW)) for load in (SMALL, LARGE)],
+        [total(stack(load, sees_all=True)) for load in (SMALL, LARGE)],
+        [price("key")] * 2,
+        [total(trail(SMALL)), total(trail(LARGE, 17))],
     ]
-    lines = ["| USD a month | 100,000 records a month | 1,000 records a second |", "| --- | ---: | ---: |"]
-    lines += [f"| {what} | {usd(small)} | {usd(large)} |" for what, (small, large) in rows]
+    lines = [f"| {header} |", "| --- | ---: | ---: |"]
+    lines += [f"| {what} | {usd(small)} | {usd(large)} |" for what, (small, large) in zip(rows, costs, strict=True)]
     return "\n".join(lines)
 
 
@@ -241,7 +261,8 @@ def tables():
         "large-trail": bill(trail(LARGE, regions=17)),
         "options": options(),
         "memory": memory(),
-        "summary": summary(),
+        "summary": summary(SUMMARY),
+        "summary-ja": summary(SUMMARY_JA),
         "prices": f"Prices of {PRICES_OF}, US East (N. Virginia).\n\n{prices()}",
     }
 
@@ -257,7 +278,7 @@ def with_tables(text, made):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Work out what a month costs, for docs/cost.md and README.md.")
+    parser = argparse.ArgumentParser(description="Work out what a month costs, for docs/cost.md and the READMEs.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they say something else")
     arguments = parser.parse_args()
 

@@ -51,9 +51,9 @@ class LogGroup:
     def __str__(self):
         notes = [self.trail]
         if not self.every_region:
-            notes.append("of one Region only: what root does elsewhere is missed")
+            notes.append("covers one Region only: root's actions elsewhere are missed")
         if self.filters >= FILTERS_MAX:
-            notes.append(f"has {self.filters} subscription filters, and no room for another")
+            notes.append(f"has {self.filters} subscription filters already, the maximum")
         return f"{self.name} ({'; '.join(notes)})"
 
 
@@ -110,7 +110,7 @@ def ask_log_group(groups, before):
             answer = groups[int(answer) - 1].name
         if re.fullmatch(r"[.\-_/#A-Za-z0-9]{1,512}", answer) and not answer.isdecimal():
             return {"CloudTrailLogGroupName": answer, "CreateTrail": "false"}
-        print("That is no number of the list, and no name of a log group.")
+        print("That is neither a number in the list nor the name of a log group.")
 
 
 def ask_addresses(question, default):
@@ -120,7 +120,7 @@ def ask_addresses(question, default):
         addresses = answer.split(",") if answer else []
         if len(addresses) <= ADDRESSES_MAX and all(not one or ADDRESS.fullmatch(one) for one in addresses):
             return answer
-        print(f"That is not up to {ADDRESSES_MAX} e-mail addresses with commas between them.")
+        print(f"Enter up to {ADDRESSES_MAX} e-mail addresses, separated by commas.")
 
 
 def ask_yes(question, default):
@@ -131,10 +131,10 @@ def questions(groups, before):
     """What is asked, as parameters; `before` are those of the stack as it is."""
     kept = f" [{before['NotificationEmail']}]" if before.get("NotificationEmail") else ""
     chosen = ask_log_group(groups, before)
-    print("\nEach address gets a link from AWS first; nothing arrives before it is confirmed.")
+    print("\nAWS first sends each address a link; nothing else arrives before it is confirmed.")
     who = f"Who gets the alerts? Up to five addresses, comma separated{kept}:"
     alerts = ask_addresses(who, before.get("NotificationEmail", ""))
-    who = "Who gets the alarms about the function? Enter: the same people:"
+    who = "Who gets the alarms about the function? Enter for the same people:"
     alarms = ask_addresses(who, before.get("OperationsEmail", ""))
     passes = before.get("SecurityHubCompliance") == "true"
     hub = ask_yes("Does Security Hub's control CloudWatch.1 have to pass?", passes)
@@ -180,10 +180,10 @@ def confirm(stack):
         for one in waiting:
             print(f"  {printable(one['Endpoint'])}, topic {one['TopicArn'].rsplit(':', 1)[1]}")
         print(
-            "Copy the address of the link in AWS's mail and paste it here. Don't open it: whoever is forwarded an alert"
-            " could then unsubscribe you."
+            "Copy the link in AWS's mail and paste it here. Don't open it: anyone who is forwarded an alert could then"
+            " unsubscribe you."
         )
-        answer = ask("Link, Enter to look again, or q to go on without:", "" if sys.stdin.isatty() else "q")
+        answer = ask("Link, Enter to check again, or q to continue without:", "" if sys.stdin.isatty() else "q")
         if answer == "q":
             return confirmed, waiting
         if not answer:
@@ -200,10 +200,10 @@ def confirm(stack):
 
 def main():
     """The exit code."""
-    parser = argparse.ArgumentParser(description="Deploy the stack, and see that mails arrive.")
+    parser = argparse.ArgumentParser(description="Deploy the stack and check that mails arrive.")
     parser.add_argument("stack", help="the stack's name")
     parser.add_argument("--sam", default="sam", help="the SAM CLI")
-    parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter more")
+    parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE", help="another parameter")
     arguments, sam_options = parser.parse_known_args()
 
     with one_line_errors():
@@ -240,11 +240,11 @@ def main():
             time.sleep(TEST_PAUSE_SECONDS)
             answer = stack.invoke(TEST)
     if answer.report is None or answer.report.get("mails") != 1:
-        print(f"\nThe stack is there, and its test failed: {answer}", file=sys.stderr)
+        print(f"\nThe stack is deployed, but its test failed: {answer}", file=sys.stderr)
         return 1
     print(
-        f"\nThe topic took a test, message id {answer.report['message_id']}. Its subject begins [TEST], and it goes to"
-        f" {', '.join(readers)}. If it isn't there in a minute, look in the spam folder."
+        f"\nThe topic accepted a test, message id {answer.report['message_id']}. Its subject begins with [TEST], and it goes"
+        f" to {', '.join(readers)}. If it doesn't arrive within a minute, look in the spam folder."
     )
     return 0
 

@@ -107,8 +107,8 @@ def replay_queue(stack):
     print(f"{totals.handled} handled and deleted, {totals.failed} left in the queue")
     if totals.damaged:
         print(
-            f"{totals.damaged} of these can't be read, and never will be; what could be read is mailed. Once nothing else"
-            f" is left: aws sqs purge-queue --queue-url {queue}"
+            f"{totals.damaged} of these can't be read and will fail every time; what could be read of them was mailed. To"
+            f" delete them, once nothing else is in the queue: aws sqs purge-queue --queue-url {queue}"
         )
     return totals
 
@@ -184,7 +184,7 @@ def moment(text):
     try:
         time = datetime.datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-11-20T02:30 or 2026-11-20T11:30+09:00")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-11-20T02:30 or 2026-11-20T11:30+09:00")
     if time.tzinfo is None:
         time = time.replace(tzinfo=datetime.UTC)
     return int(time.timestamp() * 1000)
@@ -198,9 +198,9 @@ def main():
     """The exit code."""
     parser = argparse.ArgumentParser(description="Send CloudTrail records through the function again.")
     parser.add_argument("stack", help="the stack's name")
-    parser.add_argument("--since", type=moment, metavar="TIME", help="not the queue: the trail's log group, from this time")
-    parser.add_argument("--until", type=moment, metavar="TIME", help="and up to this time; now, if not given")
-    parser.add_argument("--pattern", help="which records; by default those that the template subscribes to")
+    parser.add_argument("--since", type=moment, metavar="TIME", help="read the trail's log group from this time on, not the queue")
+    parser.add_argument("--until", type=moment, metavar="TIME", help="read it up to this time; by default, until now")
+    parser.add_argument("--pattern", help="which records to read; by default, those that the template subscribes to")
     arguments = parser.parse_args()
     since, until = arguments.since, arguments.until
     if since is None and (until is not None or arguments.pattern is not None):

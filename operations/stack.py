@@ -68,7 +68,7 @@ class Stack:
 
     def output(self, key):
         if key not in self.outputs:
-            raise Failure(f"the stack {self.name} has no output {key}; is it one of root-usage-alert?")
+            raise Failure(f"the stack {self.name} has no output {key}; is it a stack of root-usage-alert?")
         return self.outputs[key]
 
     def invoke(self, event):

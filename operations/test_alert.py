@@ -15,7 +15,7 @@ from stack import Stack, one_line_errors
 
 def main():
     """The exit code."""
-    parser = argparse.ArgumentParser(description="Have the deployed function mail a test.")
+    parser = argparse.ArgumentParser(description="Have the deployed function send a test mail.")
     parser.add_argument("stack", help="the stack's name")
     arguments = parser.parse_args()
 
@@ -28,14 +28,14 @@ def main():
         return 1
     if answer.report.get("mails") != 1:
         print(
-            f"the function answered, and sent no test: {answer}. It sends at most one a minute: try again in a minute",
+            f"the function answered but sent no test: {answer}. It sends at most one a minute: try again in a minute",
             file=sys.stderr,
         )
         return 1
     print(
-        f"The topic took the test, message id {answer.report['message_id']}. Within a minute everybody who is subscribed to"
-        f" {topic} gets a mail whose subject begins [TEST]. If nobody does: spam folder, or a subscription that is not"
-        f" confirmed (aws sns list-subscriptions-by-topic --topic-arn {topic})."
+        f"The topic accepted the test, message id {answer.report['message_id']}. Within a minute everyone subscribed to"
+        f" {topic} gets a mail whose subject begins with [TEST]. If nobody does, look in the spam folder and for a"
+        f" subscription that is not confirmed: aws sns list-subscriptions-by-topic --topic-arn {topic}"
     )
     return 0
 

@@ -2,8 +2,8 @@
 
 The emulator evaluates no JSON filter pattern: the stack is deployed with rules for which the subscription passes every
 record. The function's own rules decide then, as they do for all that CloudWatch Logs passes to it.
-Nor does it know composite alarms: the stack is deployed with all alarms but that one. README.md says
-what else it can't do; tests/template checks all of that.
+Nor does it know composite alarms: the stack is deployed with all alarms but that one. docs/emulator.md
+says what else it can't do; tests/template checks all of that.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Every fault that an operator can meet, made to happen: what they see of it, and whether anything is lost.
 
-The rows are the README's table, "How it fails": a row there that no test makes, or the other way round, fails.
+The rows are the table of docs/failure.md, "Faults": a row there that no test makes, or the other way round, fails.
 """
 
 import base64
@@ -77,8 +77,8 @@ FAULTS = [
     Fault("SNS throttles", "Lambda will try again", REPLAY, sns=[refusal(400, "Throttling", "Rate exceeded")]),
     Fault("SNS fails (500)", "Lambda will try again", REPLAY, sns=[refusal(500, "InternalError")]),
     Fault("SNS can't be reached", "Lambda will try again", REPLAY, env={"AWS_ENDPOINT_URL_SNS": "nowhere"}),
-    Fault("SNS takes the connection and never answers", "timeout", REPLAY, env={"AWS_ENDPOINT_URL_SNS": "silent"}),
-    Fault("SNS takes the mail and the answer is lost", "Possible duplicate", "no: it may come twice, with the same alert id",
+    Fault("SNS accepts the connection and never answers", "timeout", REPLAY, env={"AWS_ENDPOINT_URL_SNS": "silent"}),
+    Fault("SNS accepts the mail and its answer is lost", "Possible duplicate", "no: it may come twice, with the same alert id",
           "mail", env={"AWS_ENDPOINT_URL_SNS": "lossy"}),
     Fault("the topic is gone", "there is no such topic", REPLAY, sns=[refusal(404, "NotFound", "Topic does not exist")]),
     Fault("the role may not publish", "the function's role needs sns:Publish on the topic", REPLAY,
@@ -92,32 +92,32 @@ FAULTS = [
           sns=[refusal(403, "InvalidClientTokenId")]),
     Fault("SNS refuses this message", "SNS refused the whole alert", "the details, not who, what, where and when", "mail",
           sns=[refusal(400, "InvalidParameter", "Invalid parameter: Message too long"), TAKEN], mails=1),
-    Fault("the batch is no base64", "awslogs.data is not base64", "no: a mail names it, and it is in the queue",
+    Fault("the batch is not base64", "awslogs.data is not base64", "no: a mail reports it, and it is in the queue",
           event=json.dumps({"awslogs": {"data": "!!"}}), mails=1),
-    Fault("the batch is no gzip", "does not hold a whole gzip stream", "no: a mail names it, and it is in the queue",
+    Fault("the batch is not gzip", "does not hold a whole gzip stream", "no: a mail reports it, and it is in the queue",
           event=json.dumps({"awslogs": {"data": "bm90IGd6aXA="}}), mails=1),
-    Fault("the batch breaks off", "it breaks off", "no: what came before is mailed, a second mail names the rest, and it is in the queue",
+    Fault("the batch breaks off", "it breaks off", "no: what came before is mailed, a second mail reports the rest, and it is in the queue",
           event=altered(lambda data: data[:-8]), mails=2),
-    Fault("the batch has another checksum than its content", "does not hold a whole gzip stream",
-          "no: all of it is mailed, a second mail names the fault", event=altered(wrong_checksum), mails=2),
+    Fault("the batch's checksum is wrong", "does not hold a whole gzip stream",
+          "no: all of it is mailed, a second mail reports the fault", event=altered(wrong_checksum), mails=2),
     Fault("the batch inflates to more than MAX_BATCH_BYTES", "MAX_BATCH_BYTES sets this limit",
-          "no: what fits is mailed, a second mail names the rest, and it is in the queue",
+          "no: what fits is mailed, a second mail reports the rest, and it is in the queue",
           event=TOO_LARGE, env={"MAX_BATCH_BYTES": str(1 << 20)}, mails=2),
-    Fault("the batch is no JSON", "does not hold a CloudWatch Logs batch", "no: a mail names it, and it is in the queue",
+    Fault("the batch is not JSON", "does not hold a CloudWatch Logs batch", "no: a mail reports it, and it is in the queue",
           event=json.dumps({"awslogs": {"data": base64.b64encode(gzip.compress(b"hello")).decode()}}), mails=1),
     Fault("somebody invokes the function with another event", "the event is not a CloudWatch Logs subscription event", "nothing was there",
           event='{"key1":"value1"}', mails=0),
-    Fault("a log event is damaged and holds the text `Root`", "Log events that could not be read: 1", "no: the others are told as always",
+    Fault("a log event is damaged and holds the text `Root`", "Log events that could not be read: 1", "no: the others are reported as usual",
           "mail", event=BROKEN, mails=1),
-    Fault("log events of something else than CloudTrail come by the hundred", "log event could not be read",
-          "no: one mail in 15 minutes, the next one has the number", "mail", before=[with_messages("Root 0")],
+    Fault("log events from something other than CloudTrail arrive by the hundred", "log event could not be read",
+          "no: one mail in 15 minutes, and the next one gives the number", "mail", before=[with_messages("Root 0")],
           event=with_messages("Root 1"), mails=0),
     Fault("bots try to sign in as root all day", "Someone tried to sign in to the console as root",
-          "no: one mail in 15 minutes, the next one has the number", "mail", before=[sign_in_failed(0)],
+          "no: one mail in 15 minutes, and the next one gives the number", "mail", before=[sign_in_failed(0)],
           event=sign_in_failed(1), mails=0),
     Fault("a record is delivered twice", '"duplicate":2', "no: one mail, while the same function instance runs", "report",
           before=[ROOT_EVENT], mails=0),
-    Fault("a record comes days late, or corrected", "CloudTrail delivered a record late or again (DELIVERY_DELAY)", "no", "mail",
+    Fault("a record arrives days late, or corrected", "CloudTrail delivered a record late or again (DELIVERY_DELAY)", "no", "mail",
           event=(EVENTS / "late-with-addendum.json").read_text(), mails=1),
     Fault("the event history can't be looked up", "What else the event history shows", "no: the mail says what is missing", "mail",
           env={"HISTORY_MINUTES": "60", "AWS_ENDPOINT_URL_CLOUDTRAIL": "nowhere"}, mails=1),
@@ -224,8 +224,8 @@ def test_a_wrong_setting_stops_the_start(binary, tmp_path):
     assert done.returncode != 0 and 'RULES=' in done.stdout and "ALERT_TOPIC_ARN is not set" in done.stdout
 
 
-def test_the_readme_has_each_of_these_and_no_other():
-    section = (ROOT / "README.md").read_text().split("\n## How it fails\n")[1].split("\n##")[0]
+def test_the_page_has_each_of_these_and_no_other():
+    section = (ROOT / "docs/failure.md").read_text().split("\n## Faults\n")[1].split("\n##")[0]
     rows = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in section.splitlines() if line.startswith("| ")]
     (header, *rows) = [tuple(cell.strip() for cell in row) for row in rows]
     told = {row[0]: row for row in rows if not re.fullmatch("-+", row[0])}

@@ -1,7 +1,7 @@
 """Look-ups in CloudTrail's event history by the function's own process, against a real HTTP endpoint that fails in
 every way the network and CloudTrail have. Whatever it does, the mail goes out, and in time.
 
-The last test prints what it measured, and holds the README's table of faults against it.
+The last test prints what it measured, and holds the table of docs/failure.md against it.
 """
 
 import contextlib
@@ -111,8 +111,8 @@ FAULTS = [
     ("never answers", stall, "gave no answer in time", 3),
     ("answers a byte at a time", drip, "gave no answer in time", 3),
     ("breaks off in the middle", break_off, "broke off or made no sense", 3),
-    ("answers what is no JSON", garbage, "broke off or made no sense", 3),
-    ("gives records that are none", broken_records, "events of us-east-1 could not be read.", 3),
+    ("answers something that is not JSON", garbage, "broke off or made no sense", 3),
+    ("gives records that can't be read", broken_records, "events of us-east-1 could not be read.", 3),
     ("is not there", None, "could not be reached", 3),
 ]
 
@@ -181,9 +181,9 @@ def test_every_fault_costs_a_line_and_never_the_mail(binary, tmp_path, capsys):
         print("\n\nThe event history …            the mail says                                                seconds")
         for what, says, took in rows:
             print(f"{what:30} {says:60} {took:.1f}")
-    readme = (ROOT / "README.md").read_text()
-    missing = [(what, says) for what, says, _ in rows if f"| {what} | {says}" not in readme]
-    assert not missing, f"README.md, How it fails: {missing}"
+    page = (ROOT / "docs/failure.md").read_text()
+    missing = [(what, says) for what, says, _ in rows if f"| {what} | {says}" not in page]
+    assert not missing, f"docs/failure.md, The event history: {missing}"
 
 
 def test_what_is_asked_is_what_lookup_events_takes_and_no_faster_than_it_allows(binary, tmp_path):

@@ -172,7 +172,7 @@ ROWS = [
     Row("a number of 4,000 digits", lambda: messages(ROOT[:-1] + f',"x":{"9" * 4000},"recipientAccountId":{"9" * 4000}}}'), (0, 1, 0, 0), mails=1),
     Row("a timestamp that is no time", lambda: batch(*(f'{{"id":{odd},"timestamp":{odd},"message":{json.dumps(ROOT)}}}' for odd in
         ("1e999999", "9" * 4000, "-9223372036854775808"))), (0, 1, 2, 0), mails=1),
-    Row("gzip with bytes after it", lambda: altered(lambda data: data.extend(b"more")), error="4 bytes follow that are no gzip", mails=2, subject=DAMAGED),
+    Row("gzip with bytes after it", lambda: altered(lambda data: data.extend(b"more")), error="4 bytes follow that are not gzip", mails=2, subject=DAMAGED),
     Row("empty gzip members around it", lambda: raw(gzipped("") * 3 + gzipped(document(log_event(ROOT))) + gzipped("") * 3), (0, 1, 0, 0), mails=1),
     Row("50,000 empty gzip members", lambda: raw(gzipped("") * 50_000), error="a JSON object expected", mails=1, subject=DAMAGED),
     Row("two gzip members", lambda: raw(b"".join(gzipped(half) for half in halves(document(log_event(ROOT))))), (0, 1, 0, 0), mails=1),

@@ -87,11 +87,11 @@ def test_a_new_operator_ends_with_a_test_in_the_inbox(deploy, emulator, sam):  #
         assert listed == [
             "1. aws-controltower/CloudTrailLogs-abc-def (Control Tower's)",
             "2. every-region (trail every-region)",
-            "3. one-region (trail one-region; of one Region only: what root does elsewhere is missed)",
-            "4. full (trail full; has 2 subscription filters, and no room for another)",
+            "3. one-region (trail one-region; covers one Region only: root's actions elsewhere are missed)",
+            "4. full (trail full; has 2 subscription filters already, the maximum)",
         ]
-        assert "That is no number of the list" in done.stdout
-        assert "That is not up to 5 e-mail addresses" in done.stdout
+        assert "That is neither a number in the list" in done.stdout
+        assert "Enter up to 5 e-mail addresses" in done.stdout
         assert "so no test is sent" in done.stdout
 
         with sam.running(NAME) as stack:
@@ -111,7 +111,7 @@ def test_a_new_operator_ends_with_a_test_in_the_inbox(deploy, emulator, sam):  #
             assert f"  {subscriber.url}, topic {stack.topic.rsplit(':', 1)[1]}" in again.stdout
             assert "Invalid token" in again.stdout and "Confirmed." in again.stdout
             assert as_deployed() == parameters | {"NotificationEmail": EMAIL}
-            assert EMAIL in again.stdout.rsplit("The topic took a test", 1)[1]
+            assert EMAIL in again.stdout.rsplit("The topic accepted a test", 1)[1]
             mail = wait_for("the test", inbox.take, DELIVERY_SECONDS)
             assert mail["Subject"].startswith("[TEST]")
             inbox.close()

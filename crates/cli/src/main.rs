@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What root did, from the events that the Lambda function gets; and what a filter pattern matches.
+/// Shows what root did, from the events that the Lambda function gets, and what a filter pattern matches.
 #[derive(Parser)]
 #[command(name = "root-usage", version, after_help = EXAMPLES)]
 struct Arguments {

@@ -12,19 +12,19 @@ use crate::terminal::printable;
 
 /// Prints true or false for each line: whether a CloudWatch Logs filter pattern matches it.
 ///
-/// A line is a log event's message, so CloudTrail records stand one a line. What is no JSON object matches the blank
-/// pattern only, as in CloudWatch Logs.
+/// Each line is the message of a log event: a CloudTrail record, for example. As in CloudWatch Logs, a line that is not a
+/// JSON object matches only the empty pattern.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  root-usage match --explain '{ $.userIdentity.type = \"Root\" && $.userIdentity.invokedBy NOT EXISTS }' records.jsonl"
 )]
 pub struct Arguments {
-    /// The filter pattern, as PutSubscriptionFilter and PutMetricFilter take it
+    /// The filter pattern, as PutSubscriptionFilter and PutMetricFilter accept it
     pattern: String,
     /// A file with one message a line; - is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Print below each answer every condition, the value it found and its own answer
+    /// Print under each answer every condition, the value it found and its result
     #[arg(long)]
     explain: bool,
 }
@@ -57,7 +57,7 @@ fn answer(pattern: &Pattern, message: &str, explain: bool, out: &mut impl Write)
         Ok(event @ Json::Object(_)) => {
             pattern.explain(&event).iter().try_for_each(|line| writeln!(out, "  {}", printable(&line.to_string())))
         }
-        Ok(_) => writeln!(out, "  JSON, but no object"),
+        Ok(_) => writeln!(out, "  JSON, but not an object"),
         Err(error) => writeln!(out, "  {:#}", anyhow::Error::from(error)),
     }
 }

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use root_usage::rule::Rule;
 
-/// Prints the shipped rules: id, severity, title and sets, and below them the pattern to the letter and its source.
+/// Prints the shipped rules: id, severity, title and sets, then the exact pattern and its source.
 ///
-/// RULES takes ids and sets, comma separated. A severity bounds what others than root do.
+/// RULES takes ids and sets, comma separated. A severity is the highest for anyone but root.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  root-usage rules\n  RULES=root-usage,cis root-usage run events/cis-changes.json")]
 pub struct Arguments {}

@@ -15,17 +15,17 @@ use serde::Serialize;
 
 /// Prints the mails that raw Lambda events would cause.
 ///
-/// The function's environment variables work here too, but for ALERT_TOPIC_ARN: nothing is sent.
+/// Reads the function's environment variables, except ALERT_TOPIC_ARN: nothing is sent.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  root-usage run --history events/history.jsonl events/create-access-key.json")]
 pub struct Arguments {
     /// Files with one event each, {"awslogs":{"data":"…"}}; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A file of CloudTrail records, one JSON object a line, to be taken for the event history
+    /// A file of CloudTrail records, one JSON object a line, to use as the event history
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// Print a JSON line for each file instead: its report or its error, and its messages
+    /// Print one JSON line for each file instead: its report or error, and its messages
     #[arg(long)]
     json: bool,
 }

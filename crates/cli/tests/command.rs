@@ -172,7 +172,7 @@ fn match_answers_for_each_line() {
         (
             &["--explain", "{ $.a = 1 }"],
             "{\"b\":1}\n[]\n{\n",
-            "false\n  no   $.a = 1: missing\nfalse\n  JSON, but no object\nfalse\n  not valid JSON: EOF while parsing \
+            "false\n  no   $.a = 1: missing\nfalse\n  JSON, but not an object\nfalse\n  not valid JSON: EOF while parsing \
              an object at line 1 column 1\n",
         ),
     ];

@@ -35,10 +35,10 @@ pub(super) struct Fault {
 #[non_exhaustive]
 pub enum Problem {
     /// More than [`MAX_CHARS`] characters.
-    #[error("the pattern has {0} characters, and {MAX_CHARS} are the most")]
+    #[error("the pattern has {0} characters; the maximum is {MAX_CHARS}")]
     TooLong(usize),
     /// More than [`MAX_NESTING`] brackets around each other.
-    #[error("brackets stand more than {MAX_NESTING} deep in each other")]
+    #[error("brackets are nested more than {MAX_NESTING} deep")]
     TooDeep,
     /// A pattern of terms, such as `ERROR`.
     #[error("this is a pattern of terms, and CloudTrail events are JSON")]
@@ -50,13 +50,13 @@ pub enum Problem {
     #[error("this is a regular expression on its own, and CloudTrail events are JSON")]
     BareRegex,
     /// A JSON pattern inside quotes.
-    #[error("the whole pattern stands in quotes")]
+    #[error("the whole pattern is in quotes")]
     QuotedPattern,
     /// No `{` at the start.
-    #[error("a JSON pattern stands in braces")]
+    #[error("a JSON pattern needs braces around it")]
     NoBraces,
     /// `{ }`
-    #[error("nothing stands between the braces")]
+    #[error("there is nothing between the braces")]
     Empty,
     /// No `}` at the end.
     #[error("the closing `}}` is missing")]
@@ -68,19 +68,19 @@ pub enum Problem {
     #[error("something follows the closing `}}`")]
     AfterEnd,
     /// Something else had to stand here.
-    #[error("{0} can't stand here")]
+    #[error("{0} is not allowed here")]
     Unexpected(String),
     /// `==`
-    #[error("`==` is no operator of this language")]
+    #[error("`==` is not an operator of this language")]
     DoubleEquals,
     /// One `&` or one `|`.
-    #[error("a single `{0}` is no operator of this language")]
+    #[error("a single `{0}` is not an operator of this language")]
     Single(char),
     /// `AND`, `OR` in words.
-    #[error("`{0}` is no operator of this language")]
+    #[error("`{0}` is not an operator of this language")]
     WordOperator(String),
     /// `!` or `NOT` before a condition.
-    #[error("this language has no `{0}` that turns a condition into its opposite")]
+    #[error("this language can't negate a condition with `{0}`")]
     Negation(&'static str),
     /// A selector without `$.`
     #[error("a selector starts with `$.`")]
@@ -95,7 +95,7 @@ pub enum Problem {
     #[error("an index counts from the start, so it can't be negative")]
     NegativeIndex,
     /// `[0:2]`, `[0,1]`, `[?…]`, `[a]`
-    #[error("`[{0}]` is no index")]
+    #[error("`[{0}]` is not an index")]
     Index(String),
     /// No `]` for a `[`.
     #[error("the closing `]` of the index is missing")]
@@ -119,28 +119,28 @@ pub enum Problem {
     #[error("Invalid character(s) in term '{0}': typographic quotes don't quote in this language")]
     CurlyQuotes(String),
     /// A space that is not one of ASCII's.
-    #[error("U+{:04X} looks like a space and is none to this language", u32::from(*.0))]
+    #[error("U+{:04X} looks like a space but is not one in this language", u32::from(*.0))]
     OddSpace(char),
     /// No closing `"`.
     #[error("the closing `\"` is missing")]
     UnclosedQuote,
     /// Words with spaces between them and no quotes around them.
-    #[error("a value with spaces stands in quotes")]
+    #[error("a value with spaces needs quotes")]
     SpaceInValue,
     /// Nothing after an operator.
     #[error("the value after `{0}` is missing")]
     NoValue(&'static str),
     /// `= null`
-    #[error("`null` is no value to compare with")]
+    #[error("a field can't be compared with `null`")]
     Null,
     /// A selector where a value has to stand.
     #[error("a field can't be compared with another field")]
     FieldValue,
     /// No number after `<`, `>`, `<=` or `>=`.
-    #[error("`{0}` compares with an unquoted number only")]
+    #[error("`{0}` compares only with an unquoted number")]
     NotANumber(&'static str),
     /// `EXISTS` without `NOT`.
-    #[error("`EXISTS` stands only after `NOT`")]
+    #[error("`EXISTS` is allowed only after `NOT`")]
     Exists,
     /// `IS NOT …`
     #[error("`IS NOT` is not in this language")]
@@ -172,7 +172,7 @@ pub enum Problem {
     )]
     PatternWildcards,
     /// `*` in the middle of a value, if [`INNER_STAR`](super::INNER_STAR) refuses it.
-    #[error("`*` stands only at the start and at the end of a value")]
+    #[error("`*` is allowed only at the start and at the end of a value")]
     InnerStar,
 }
 

@@ -152,13 +152,13 @@ impl Translation<'_> {
                 match self.next()? {
                     Some((_, '}')) => break,
                     Some((_, c)) if c.is_ascii_digit() || c == ',' => inner.push(c),
-                    Some((at, _)) => return Err(self.fault("Between { and } stand one or two numbers", at)),
+                    Some((at, _)) => return Err(self.fault("One or two numbers go between { and }", at)),
                     None => return Err(self.missing("The closing } is missing")),
                 }
             }
             let low = inner.split(',').next().unwrap_or_default();
             if inner == "," || inner.is_empty() {
-                return Err(self.fault("Between { and } stand one or two numbers", at));
+                return Err(self.fault("One or two numbers go between { and }", at));
             }
             let low = if low.is_empty() { "0" } else { "" };
             let _ = write!(out, "{{{low}{inner}}}");

@@ -158,7 +158,7 @@ fn what_is_not_whole_is_read_up_to_the_fault() {
         ("wrong CRC", filled(7, 1), all.clone(), "incorrect data check"),
         ("wrong size", filled(3, 1), all.clone(), "incorrect length check"),
         ("damaged", filled(whole.len() / 2, 400), some.clone(), "it is damaged"),
-        ("trailing bytes", broken(&|bytes| bytes.extend(b"trailing")), all.clone(), "8 bytes follow that are no gzip"),
+        ("trailing bytes", broken(&|bytes| bytes.extend(b"trailing")), all.clone(), "8 bytes follow that are not gzip"),
         ("a second member cut off", broken(&|bytes| bytes.extend(b"\x1f\x8b\x08\0")), all.clone(), "it breaks off"),
         ("base64 cut off", base64.replace("\"}}", "!\"}}"), all.clone(), "not base64: Invalid symbol 33"),
         ("base64 damaged", base64.replacen(&base64[base64.len() / 2..][..9], "?", 1), some, "not base64"),

@@ -100,11 +100,16 @@ async fn the_section_reads_as_it_did() {
 }
 
 #[tokio::test]
-async fn the_mail_in_the_readme_is_a_real_one() {
-    let history = Recorded::from_lines(HISTORY).unwrap();
-    let (_, mails) = mails(&event("create-access-key"), history, &[]).await;
-    let mail = format!("Subject: {}\n\n{}", mails[0].subject.as_str(), mails[0].text);
-    assert!(include_str!("../../../README.md").contains(mail.trim_end()), "{mail}");
+async fn the_mail_in_each_readme_is_a_real_one() {
+    let japanese = [("ALERT_LANGUAGE", "ja"), ("ALERT_TIME_ZONE", "Asia/Tokyo")];
+    for (readme, vars) in
+        [(include_str!("../../../README.md"), &[] as &[_]), (include_str!("../../../README.ja.md"), &japanese)]
+    {
+        let history = Recorded::from_lines(HISTORY).unwrap();
+        let (_, mails) = mails(&event("create-access-key"), history, vars).await;
+        let mail = format!("Subject: {}\n\n{}", mails[0].subject.as_str(), mails[0].text);
+        assert!(readme.contains(mail.trim_end()), "{mail}");
+    }
 }
 
 #[tokio::test]
@@ -372,8 +377,8 @@ async fn a_long_history_fits_the_message() {
 fn a_history_that_can_not_be_read_is_refused_with_its_line() {
     for (lines, expected) in [
         ("{}", "line 1 has no eventTime"),
-        ("\n[]", "line 2 is no JSON object"),
-        ("{\"eventTime\":\"2026-11-20T02:50:00Z\"}\n{", "line 2 is no JSON"),
+        ("\n[]", "line 2 is not a JSON object"),
+        ("{\"eventTime\":\"2026-11-20T02:50:00Z\"}\n{", "line 2 is not JSON"),
     ] {
         let error = Recorded::from_lines(lines).unwrap_err();
         assert!(error.starts_with(expected), "{error}");

@@ -34,29 +34,29 @@ use summary::{Everything, Summary};
 
 /// Prints what matches in CloudTrail files, and how many mails it would have caused.
 ///
-/// Reads CloudTrail's files as they are in S3, JSON lines, what the AWS CLI, EventBridge, CloudWatch Logs and queues wrap
-/// around records, and CSV with whole records in a column, compressed with gzip or not; directories with all that is in
-/// them. The function's environment variables work here too. Exits with 0 if everything was understood, with 1 if
-/// something matched and --fail-on-match is given, and with 2 if something was not understood or could not be read.
+/// Reads CloudTrail's files as they are in S3; JSON lines; records inside what the AWS CLI, EventBridge, CloudWatch Logs and
+/// queues wrap around them; and CSV with whole records in a column. Files may be compressed with gzip, and directories are
+/// read with everything in them. Reads the function's environment variables, too. Exits with 0 if everything was understood,
+/// with 1 if something matched and --fail-on-match is given, and with 2 if something was not understood or could not be read.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  aws s3 sync s3://BUCKET/AWSLogs logs\n  root-usage scan --since 2026-01-01 logs")]
 pub struct Arguments {
     /// Files and directories; - is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Leave out matches before this: 2026-11-20, or 2026-11-20T02:47:00Z. A date begins at midnight, UTC
+    /// Leave out matches before this time: 2026-11-20, or 2026-11-20T02:47:00Z. A date begins at midnight UTC
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
-    /// Leave out matches from this time on; of a date, matches after that day
+    /// Leave out matches from this time on; if it is a date, matches after that day
     #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<Timestamp>,
-    /// A shipped rule, or a set of them, in place of RULES; may be given more than once
+    /// A shipped rule or a set of rules, instead of RULES; may be given more than once
     #[arg(long, value_name = "NAME")]
     rule: Vec<String>,
-    /// A filter pattern of your own, in place of RULE_PATTERN. Without --rule, it alone counts
+    /// A filter pattern of your own, instead of RULE_PATTERN. Without --rule, nothing else is searched for
     #[arg(long)]
     pattern: Option<String>,
-    /// Print the mails in place of the table
+    /// Print the mails instead of the table
     #[arg(long)]
     mail: bool,
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -64,7 +64,7 @@ pub struct Arguments {
     /// Exit with 1 if something matches
     #[arg(long)]
     fail_on_match: bool,
-    /// How many files are read at a time; as many as there are cores, if it is not given
+    /// How many files to read at a time; by default, one for each core
     #[arg(long, short = 'j', value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

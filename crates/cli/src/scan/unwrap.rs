@@ -109,7 +109,7 @@ impl<'a> Unwrap<'a> {
     pub fn around(&mut self, text: &str) -> Understood {
         match serde_json::from_str::<Object<'_>>(text) {
             Ok(_) => self.object(text),
-            Err(error) => Err(format!("what stands around records is not JSON: {error}")),
+            Err(error) => Err(format!("what surrounds the records is not JSON: {error}")),
         }
     }
 
@@ -201,7 +201,7 @@ impl<'a> Unwrap<'a> {
             } else if mentions_record(value) {
                 self.within(key.to_owned(), |inside| {
                     inside.salvage(value, 0);
-                    inside.fault("a record stands where none is expected");
+                    inside.fault("a record where none is expected");
                 });
                 hidden = true;
             }
@@ -262,7 +262,7 @@ impl<'a> Unwrap<'a> {
         }
         match decoded(text)? {
             Some(inside) => self.document(&String::from_utf8_lossy(&inside)),
-            None => Err("it is a text, not JSON".to_owned()),
+            None => Err("it is text, not JSON".to_owned()),
         }
     }
 

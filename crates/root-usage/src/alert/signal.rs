@@ -44,7 +44,7 @@ impl TrustedNetwork {
         match parsed {
             Ok(network) if named => Ok(Self { name: name.map(str::to_owned), network }),
             _ => Err(format!(
-                "{text:?} is no network; expected 203.0.113.0/24 or office=203.0.113.0/24, comma separated"
+                "{text:?} is not a network; expected 203.0.113.0/24 or office=203.0.113.0/24, comma separated"
             )),
         }
     }

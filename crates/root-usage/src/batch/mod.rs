@@ -84,7 +84,7 @@ pub enum GzipError {
     #[error("it is damaged")]
     Damaged(#[source] DecompressError),
     /// Bytes after the last member are no member.
-    #[error("{bytes} bytes follow that are no gzip")]
+    #[error("{bytes} bytes follow that are not gzip")]
     Trailing {
         /// How many.
         bytes: usize,

@@ -63,7 +63,7 @@ pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
     let time = (entry.timestamp != 0).then(|| Timestamp::from_millisecond(entry.timestamp).ok()).flatten();
     match Json::parse(&entry.message) {
         Ok(json @ Json::Object(_)) => evaluate(&entry.message, json, rules, time),
-        Ok(_) => unreadable(&entry.message, entry.id, time, "JSON, but no object".to_owned()),
+        Ok(_) => unreadable(&entry.message, entry.id, time, "JSON, but not an object".to_owned()),
         Err(error) => unreadable(&entry.message, entry.id, time, chain(&error)),
     }
 }

@@ -32,8 +32,10 @@ impl Recorded {
         for (index, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()) {
             let record = match Json::parse(line) {
                 Ok(json @ Json::Object(_)) => Record::new(line, json),
-                Ok(_) => return Err(format!("line {} is no JSON object; expected one CloudTrail record", index + 1)),
-                Err(error) => return Err(format!("line {} is no JSON: {error}", index + 1)),
+                Ok(_) => {
+                    return Err(format!("line {} is not a JSON object; expected one CloudTrail record", index + 1));
+                }
+                Err(error) => return Err(format!("line {} is not JSON: {error}", index + 1)),
             };
             let time = record.event_time().ok_or_else(|| format!("line {} has no eventTime", index + 1))?;
             records.insert((time, index), (record, line.to_owned()));
