@@ -3,13 +3,16 @@
 import http.server
 import json
 import threading
+import time
 
 import pytest
 
 from conftest import DELIVERY_SECONDS, REGION, ROOT, run, tool, wait_for
-from test_deployed import EMAIL, NO_COMPOSITE_ALARM, Inbox, sam  # noqa: F401 (a fixture)
+from test_deployed import EMAIL, NO_COMPOSITE_ALARM, Inbox, messages, sam  # noqa: F401 (a fixture)
 
 NAME = "first-hour"
+# What is not asked.
+MORE = NO_COMPOSITE_ALARM | {"AccountNames": "111122223333=payments-prod", "HistoryMinutes": "0"}
 TRAIL = "arn:aws:logs:{region}:000000000000:log-group:{name}:*"
 
 
@@ -49,7 +52,7 @@ def deploy(sam, trails):  # noqa: F811
         template = sam.deploy[sam.deploy.index("--template-file") + 1]
         command = [tool("python", "tools"), str(ROOT / "operations/deploy.py"), NAME, "--sam", tool("sam", "sam")]
         command += ["--template-file", template, "--config-file", str(ROOT / "samconfig.yaml")]
-        command += [part for name, value in NO_COMPOSITE_ALARM.items() for part in ("--set", f"{name}={value}")]
+        command += [part for name, value in MORE.items() for part in ("--set", f"{name}={value}")]
         typed = "".join(f"{answer}\n" for answer in answers)
         return run([*command, "--no-confirm-changeset"], sam.env, answers=typed, check=check)
 
@@ -114,6 +117,15 @@ def test_a_new_operator_ends_with_a_test_in_the_inbox(deploy, emulator, sam):  #
             assert EMAIL in again.stdout.rsplit("The topic accepted a test", 1)[1]
             mail = wait_for("the test", inbox.take, DELIVERY_SECONDS)
             assert mail["Subject"].startswith("[TEST]")
+
+            # And the alert that all of this is for, with the account's name.
+            trail, record = "every-region", messages("create-access-key")[-1]
+            logs = emulator.client("logs")
+            logs.create_log_stream(logGroupName=trail, logStreamName="trail")
+            event = {"timestamp": int(time.time() * 1000), "message": record}
+            logs.put_log_events(logGroupName=trail, logStreamName="trail", logEvents=[event])
+            mail = wait_for("the alert", inbox.take, DELIVERY_SECONDS)
+            assert mail["Subject"].startswith("payments-prod [CRITICAL] Root CreateAccessKey"), mail["Subject"]
             inbox.close()
     finally:
         emulator.client("cloudformation").delete_stack(StackName=NAME)
