@@ -79,6 +79,8 @@ fn arn(rest: &[char]) -> usize {
         || partition.strip_prefix("aws-iso").is_some_and(|rest| ["", "-b", "-e", "-f"].contains(&rest));
     let service_is = service.starts_with(|c: char| c.is_ascii_lowercase())
         && service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        // `route53` has two; more could be a telephone number.
+        && service.bytes().filter(u8::is_ascii_digit).count() <= 2
         && service.len() <= 40
         && !SCHEMES.contains(&service);
     let region_is = place.is_empty() || region::partition(place).is_some();
@@ -264,6 +266,8 @@ mod tests {
             ("arn:aws:tel:18005550199", "arn[:]aws[:]tel[:]1800{}5550{}199"),
             ("arn:aws:tel::111122223333:x", "arn[:]aws[:]tel[:][:]111122223333[:]x"),
             ("arn:aws:iam:18005550199-:111122223333:x", "arn[:]aws[:]iam[:]1800{}5550{}199-[:]111122223333[:]x"),
+            ("arn:aws:iam01-800-5550199::111122223333:x", "arn[:]aws[:]iam01-{}800-{}5550{}199[:][:]111122223333[:]x"),
+            ("arn:aws:route53::111122223333:x", "arn:aws:route53::111122223333:x"),
             ("arn:aws:iam::111122223333://x", "arn:aws:iam::111122223333:[//]x"),
             ("arn:aws:iam::18005550199:x", "arn[:]aws[:]iam[:][:]1800{}5550{}199[:]x"),
             ("arn:aws-evil:iam::111122223333:x", "arn[:]aws-evil[:]iam[:][:]111122223333[:]x"),
