@@ -140,9 +140,8 @@ fn log_event() -> impl Strategy<Value = (String, Option<String>)> {
             (raw, Some(message))
         });
     let odd = (value(), style(), any::<bool>()).prop_map(|(value, mut style, inside)| {
-        // A text would be a message, and what is neither object nor array is no log event.
+        // A text would be a message.
         let value = if value.is_string() { Value::Null } else { value };
-        let value = if !inside && !value.is_object() { Value::Array(vec![value]) } else { value };
         let value = if inside { serde_json::json!({ "id": "1", "timestamp": 1, "message": value }) } else { value };
         let mut raw = String::new();
         style.json(&value, &mut raw);

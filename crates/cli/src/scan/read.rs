@@ -252,7 +252,7 @@ impl<'s> Reader<'s> {
                 (at, unwrap(at, records).value(&text(value)))
             }
             Piece::Around { text: around, at } => (at, unwrap(at, records).around(&text(around))),
-            Piece::Flaw { flaw, at } => (at, Err(flaw.reason().to_owned())),
+            Piece::Flaw { flaw, at, .. } => (at, Err(flaw.reason().to_owned())),
         };
         (from + at as u64, read)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::str;
 
-use filter_pattern::json::Json;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -64,10 +64,11 @@ impl<'a, W: FnMut(&LogEvent<'a>) -> bool> Document<'a, W> {
             Piece::Value { text, at, .. } => self.whole(&document[at..at + text.len()], at),
             Piece::Text { at, .. } => self.fault(at, "a JSON object"),
             Piece::Around { text, at } => self.header(text, at),
-            Piece::Flaw { flaw: Flaw::Stray, at } => self.fault(at, "a log event"),
-            Piece::Flaw { flaw: Flaw::Bracket, at } => self.fault(at, "another bracket"),
+            Piece::Flaw { flaw: Flaw::Stray, at, bare: true } => self.fault(at, "a JSON object"),
+            Piece::Flaw { flaw: Flaw::Stray, at, bare: false } => self.scalars(document, at),
+            Piece::Flaw { flaw: Flaw::Bracket, at, .. } => self.fault(at, "another bracket"),
             Piece::Flaw { flaw: Flaw::BreaksOff, .. } => self.fault(document.len(), "more of the document"),
-            Piece::Flaw { flaw: Flaw::TooLong, at } => self.fault(at, "less around the log events"),
+            Piece::Flaw { flaw: Flaw::TooLong, at, .. } => self.fault(at, "less around the log events"),
         }
     }
 
@@ -81,11 +82,27 @@ impl<'a, W: FnMut(&LogEvent<'a>) -> bool> Document<'a, W> {
         }
     }
 
+    /// What stands between objects and arrays: where a log event should be, `null` and `1` are odd ones.
+    fn scalars(&mut self, document: &'a [u8], from: usize) {
+        let rest = &document[from..];
+        let end = rest.iter().position(|byte| b"{}[]\"".contains(byte)).unwrap_or(rest.len());
+        let mut at = from;
+        for part in rest[..end].split(|byte| *byte == b',') {
+            match part.trim_ascii() {
+                [] => {}
+                scalar if serde_json::from_slice::<IgnoredAny>(scalar).is_ok() => {
+                    self.log_event(LogEvent::new(scalar), at);
+                }
+                _ => return self.fault(at, "a log event"),
+            }
+            at += part.len() + 1;
+        }
+    }
+
     /// An object in which no array of log events was found.
     fn whole(&mut self, object: &'a [u8], at: usize) {
         self.header(object, at);
-        let text = str::from_utf8(object).unwrap_or_default();
-        let Ok(fields) = serde_json::from_str::<HashMap<String, &RawValue>>(text) else {
+        let Some(fields) = str::from_utf8(object).ok().and_then(fields) else {
             return self.fault(at, "a JSON object");
         };
         let Some(log_events) = fields.get(LOG_EVENTS) else { return };
@@ -100,31 +117,31 @@ impl<'a, W: FnMut(&LogEvent<'a>) -> bool> Document<'a, W> {
         self.objects += 1;
         let object = String::from_utf8_lossy(object);
         let before = object.rsplit_once('[').map(|(before, _)| format!("{before}[]}}"));
-        let parsed = Json::parse(&object).ok().or_else(|| Json::parse(before.as_deref()?).ok());
-        let Some(json @ Json::Object(_)) = parsed else {
+        let Some(fields) = fields(&object).or_else(|| fields(before.as_deref()?)) else {
             return self.fault(at, "a JSON object");
         };
         if self.objects > 1 {
             return;
         }
-        let string = |json: &Json<'_>| match json {
-            Json::String(text) => Some(text.clone().into_owned()),
-            _ => None,
-        };
-        let field = |name| json.get(name).and_then(string).unwrap_or_default();
-        let filters = match json.get("subscriptionFilters") {
-            Some(Json::Array(names)) => names.iter().map(string).collect(),
-            _ => None,
-        };
         let data = &mut self.batch.data;
-        data.owner = field("owner");
-        data.log_group = field("logGroup");
-        data.log_stream = field("logStream");
-        data.subscription_filters = filters.unwrap_or_default();
-        data.message_type = field("messageType");
+        data.owner = field(&fields, "owner");
+        data.log_group = field(&fields, "logGroup");
+        data.log_stream = field(&fields, "logStream");
+        data.subscription_filters = field(&fields, "subscriptionFilters");
+        data.message_type = field(&fields, "messageType");
     }
 
     fn fault(&mut self, at: usize, expected: &'static str) {
         self.fault.get_or_insert(SyntaxError { at, expected });
     }
+}
+
+/// An object's fields, unread, so that nothing in one of them costs another.
+fn fields(object: &str) -> Option<HashMap<String, &RawValue>> {
+    serde_json::from_str(object).ok()
+}
+
+/// A field's value; the default where there is none of this type.
+fn field<T: DeserializeOwned + Default>(fields: &HashMap<String, &RawValue>, name: &str) -> T {
+    fields.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }

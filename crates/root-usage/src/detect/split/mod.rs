@@ -281,7 +281,7 @@ impl Splitter {
                     let around = std::mem::take(&mut self.around);
                     each(match around.len() {
                         0..=AROUND_MAX => Piece::Around { text: &around, at: start },
-                        _ => Piece::Flaw { flaw: Flaw::TooLong, at: start },
+                        _ => Piece::Flaw { flaw: Flaw::TooLong, at: start, bare: level == 0 },
                     });
                 } else if !each(Piece::Value { text, at: start, bare, escapes: self.unicode > start })
                     && bare
@@ -363,7 +363,7 @@ impl Splitter {
         if self.is_bare() && !self.lenient {
             return Err(flaw);
         }
-        each(Piece::Flaw { flaw, at });
+        each(Piece::Flaw { flaw, at, bare: self.is_bare() });
         Ok(())
     }
 

@@ -36,6 +36,8 @@ pub enum Piece<'a> {
         flaw: Flaw,
         /// Its place, in bytes.
         at: usize,
+        /// It stands in nothing.
+        bare: bool,
     },
 }
 
