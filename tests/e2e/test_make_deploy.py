@@ -8,11 +8,11 @@ import time
 import pytest
 
 from conftest import DELIVERY_SECONDS, REGION, ROOT, run, tool, wait_for
-from test_deployed import EMAIL, NO_COMPOSITE_ALARM, Inbox, messages, sam  # noqa: F401 (a fixture)
+from test_deployed import EMAIL, EVERY_RECORD, NO_COMPOSITE_ALARM, Inbox, messages, sam  # noqa: F401 (a fixture)
 
 NAME = "first-hour"
 # What is not asked.
-MORE = NO_COMPOSITE_ALARM | {"AccountNames": "111122223333=payments-prod", "HistoryMinutes": "0"}
+MORE = NO_COMPOSITE_ALARM | EVERY_RECORD | {"AccountNames": "111122223333=payments-prod", "HistoryMinutes": "0"}
 TRAIL = "arn:aws:logs:{region}:000000000000:log-group:{name}:*"
 
 
