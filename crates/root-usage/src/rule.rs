@@ -203,6 +203,13 @@ impl RuleSet {
         self.prefilter.as_ref().is_none_or(|prefilter| prefilter.holds(text)) || (escaped && hides_text(text))
     }
 
+    /// How many bytes of one part of a text have to be given to [`may_match_record`](Self::may_match_record) again with the
+    /// next one, where a text is searched in parts.
+    #[must_use]
+    pub fn overlap(&self) -> usize {
+        self.prefilter.as_ref().map_or(0, Prefilter::overlap)
+    }
+
     /// The rules that a text could match which is no JSON object: it may be a record that was cut off or damaged. Each
     /// such rule finds in it a text that it can't match without, written out or as `\u0052`.
     #[must_use]

@@ -108,6 +108,8 @@ struct Kept {
     from: u64,
     /// Up to where it is filled.
     filled: usize,
+    /// Whether something in it may match, as it is written.
+    hot: bool,
 }
 
 impl<'s> Reader<'s> {
@@ -178,7 +180,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads a portion into the buffer. False if there is no more to come.
+    /// Reads a portion into the buffer, and searches it. False if there is no more to come.
     fn fill(&mut self, source: &mut impl Read, kept: &mut Kept, records: &mut impl Records) -> bool {
         if self.buffer.len() < kept.filled + self.portion {
             self.buffer.resize(kept.filled + self.portion, 0);
@@ -206,6 +208,8 @@ impl<'s> Reader<'s> {
         };
         time(self.time.find(new));
         time(memchr::memmem::rfind(new, self.time.needle()));
+        let new = &self.buffer[from.saturating_sub(self.rules.overlap())..kept.filled];
+        kept.hot = kept.hot || self.rules.may_match_record(new, false);
         more
     }
 
@@ -214,7 +218,7 @@ impl<'s> Reader<'s> {
         let mut passed = 0;
         let result = splitter.scan(&self.buffer[..kept.filled], end, &mut |piece| {
             if let Piece::Value { text, bare, escapes, .. } = piece
-                && self.passes(text, bare, escapes)
+                && self.passes(text, bare, kept.hot, escapes)
             {
                 passed += 1;
                 return true;
@@ -237,10 +241,10 @@ impl<'s> Reader<'s> {
     }
 
     /// Whether this is a record that no rule can match, known without parsing it.
-    fn passes(&self, text: &[u8], bare: bool, escapes: bool) -> bool {
+    fn passes(&self, text: &[u8], bare: bool, hot: bool, escapes: bool) -> bool {
         begins_as_record(text)
             && !(bare && memchr::memchr(b'\n', text).is_some())
-            && !self.rules.may_match_record(text, escapes)
+            && !((hot || escapes) && self.rules.may_match_record(text, escapes))
     }
 
     /// Reads what stands where a record should. At which byte it is, and why it was not understood.
@@ -265,6 +269,7 @@ impl<'s> Reader<'s> {
         self.buffer.copy_within(done..kept.filled, 0);
         kept.filled -= done;
         kept.from += done as u64;
+        kept.hot = kept.hot && self.rules.may_match_record(&self.buffer[..kept.filled], false);
     }
 
     /// Reads line by line what is no stream of records as a whole: one broken line must not cost the others.
@@ -306,7 +311,7 @@ impl<'s> Reader<'s> {
         let mut why = None;
         let _ = Splitter::new(&ARRAYS).lenient().scan(line, true, &mut |piece| {
             match piece {
-                Piece::Value { text, escapes, .. } if self.passes(text, false, escapes) => passed += 1,
+                Piece::Value { text, escapes, .. } if self.passes(text, false, true, escapes) => passed += 1,
                 Piece::Flaw { .. } => drop(why.get_or_insert_with(|| "a line is not a JSON object".to_owned())),
                 _ => {
                     if let (_, Err(reason)) = self.piece(&piece, at, records) {

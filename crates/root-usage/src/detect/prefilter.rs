@@ -43,6 +43,8 @@ impl Fields {
 pub(crate) struct Prefilter {
     texts: Texts,
     fields: Vec<Field>,
+    /// The most bytes of what is searched for.
+    longest: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +73,7 @@ impl Prefilter {
                 _ => drop(texts.insert(text.as_str())),
             }
         }
+        let longest = texts.iter().copied().chain(values.keys().copied()).map(str::len).max().unwrap_or(0);
         let few =
             |texts: &BTreeSet<&str>| Texts::Few(texts.iter().map(|text| Finder::new(text).into_owned()).collect());
         let texts = match AhoCorasick::new(&texts) {
@@ -78,7 +81,12 @@ impl Prefilter {
             _ => few(&texts),
         };
         let field = |(name, values)| Field { name: Finder::new(name).into_owned(), values };
-        Self { texts, fields: values.into_iter().map(field).collect() }
+        Self { texts, fields: values.into_iter().map(field).collect(), longest }
+    }
+
+    /// How many bytes of one part of a text have to be searched again with the next one.
+    pub fn overlap(&self) -> usize {
+        self.longest
     }
 
     /// Whether one of the literals may be in the message inside this log event, given as it stands in a batch. It says
