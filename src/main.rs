@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 use aws::Aws;
 use cloudtrail::CloudTrail;
-use organizations::{Names, Organizations};
+use organizations::{NameSource, Organizations};
 use sns::Sns;
 
 /// The function's timeout in template.yaml, for a Runtime API that names a deadline in the past: cargo-lambda's does.
@@ -40,8 +40,8 @@ async fn main() -> ExitCode {
     let aws = Aws::default();
     let (function, metrics) = (&config.style.function.clone(), config.metrics);
     let names = match &config.names {
-        AccountNames::Listed(listed) => Names::Listed(listed.clone()),
-        AccountNames::Organization { .. } => Names::Organization(Organizations::new(aws.clone())),
+        AccountNames::Listed(listed) => NameSource::Listed(listed.clone()),
+        AccountNames::Organization { .. } => NameSource::Organization(Organizations::new(aws.clone())),
     };
     let history = CloudTrail::new(aws.clone());
     let handler = &Handler::new(config, Sns::new(topic, aws), history).with_directory(names);

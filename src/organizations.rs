@@ -32,14 +32,14 @@ const AT_ONCE: usize = 4;
 const ATTEMPTS: u32 = 2;
 
 /// Where accounts get their names.
-pub enum Names {
+pub enum NameSource {
     /// From the operator's list.
     Listed(Listed),
     /// From the organization.
     Organization(Organizations),
 }
 
-impl Directory for Names {
+impl Directory for NameSource {
     async fn find(&self, account: &str, deadline: Instant) -> Option<Entry> {
         match self {
             Self::Listed(listed) => listed.find(account, deadline).await,

@@ -12,12 +12,9 @@ use super::Access;
 use crate::record::Record;
 use crate::severity::Severity;
 use access_level::{AccessLevel, access_level};
-pub use deed::Deed;
-pub use deed::deed;
+pub use deed::{Deed, deed};
 pub(crate) use deed::{Gravity, is_own_credential, is_own_key};
-pub use known::Known;
-pub use known::Unseen;
-pub use known::known;
+pub use known::{Known, Unseen, known};
 pub(crate) use known::{acts_unseen, known_of, reads_secret};
 
 /// What kind of consequence an action has, the gravest first.

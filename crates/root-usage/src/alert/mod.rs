@@ -15,17 +15,12 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use access::{Access, EVIDENCE, Issued};
-pub use consequence::Unseen;
-pub(crate) use consequence::category;
-pub use consequence::{Category, deed, known};
-pub use consequence::{Deed, Known};
-pub(crate) use consequence::{Gravity, acts_unseen, is_own_credential, is_own_key, known_of, reads_secret};
+pub use consequence::{Category, Deed, Known, Unseen, deed, known};
+pub(crate) use consequence::{Gravity, acts_unseen, category, is_own_credential, is_own_key, known_of, reads_secret};
 pub use group::Attribution;
-pub use held::Tally;
-pub use held::{Counts, Held, Kind};
-pub use signal::Signal;
-pub use signal::TrustedNetwork;
+pub use held::{Counts, Held, Kind, Tally};
 pub(crate) use signal::signals;
+pub use signal::{Signal, TrustedNetwork};
 
 use crate::record::Record;
 use crate::rule::Rule;

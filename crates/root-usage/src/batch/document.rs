@@ -116,10 +116,13 @@ impl<'a, W: FnMut(&LogEvent<'a>) -> bool> Document<'a, W> {
     fn header(&mut self, object: &[u8], at: usize) {
         self.objects += 1;
         let object = String::from_utf8_lossy(object);
-        let before = object.rsplit_once('[').map(|(before, _)| format!("{before}[]}}"));
-        let Some(fields) = fields(&object).or_else(|| fields(before.as_deref()?)) else {
-            return self.fault(at, "a JSON object");
-        };
+        let before;
+        let mut found = fields(&object);
+        if found.is_none() {
+            before = object.rsplit_once('[').map(|(before, _)| format!("{before}[]}}")).unwrap_or_default();
+            found = fields(&before);
+        }
+        let Some(fields) = found else { return self.fault(at, "a JSON object") };
         if self.objects > 1 {
             return;
         }

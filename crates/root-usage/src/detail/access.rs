@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::{Detail, VALUES_MAX, value};
+use crate::record::is_account;
 
 /// Somebody whom a policy, a share or an access list names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -64,10 +65,9 @@ impl Principal {
             .strip_suffix(":root")
             .and_then(|arn| arn.rsplit_once("::").filter(|(arn, _)| arn.starts_with("arn:aws")))
             .map_or(text, |(_, number)| number);
-        let is_account = number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit());
         Some(match text {
             "*" => Self::Anyone,
-            _ if is_account => Self::Account { id: value(number)?, own: number == account },
+            _ if is_account(number) => Self::Account { id: value(number)?, own: number == account },
             _ if text.contains(":organizations::") || text.starts_with("o-") => Self::Organization { id: value(text)? },
             _ if text.ends_with(".amazonaws.com") || text.ends_with(".amazonaws.com.cn") => {
                 Self::Service { name: value(text)? }

@@ -29,12 +29,9 @@ mod table;
 use ipnet::IpNet;
 use serde::Serialize;
 
-pub use access::Principal;
-pub use access::Trusted;
-pub use label::Fact;
-pub use label::Label;
-pub use network::{Change, Traffic};
-pub use network::{Opening, Peer, Reach};
+pub use access::{Principal, Trusted};
+pub use label::{Fact, Label};
+pub use network::{Change, Opening, Peer, Reach, Traffic};
 
 use filter_pattern::json::Json;
 

@@ -10,7 +10,7 @@ use super::{Style, link};
 use crate::alert::{
     Access, Action, Actor, Alert, Category, Identity, Severity, is_own_credential, is_own_key, reads_secret,
 };
-use crate::directory::{Names, is_account};
+use crate::directory::Names;
 use crate::history::{Answered, Answers};
 use crate::record::{Outcome, Record};
 use crate::region::{Credentials, Partition, partition};
@@ -275,7 +275,7 @@ fn accounts<'a>(actions: impl IntoIterator<Item = &'a Action>, names: &Names) ->
 
 /// An account and a Region that can stand in a command, in a partition that has what these commands call.
 fn place(action: &Action, has: fn(&Partition) -> bool) -> Option<(&str, &str)> {
-    let account = action.record.account().filter(|account| is_account(account))?;
+    let account = action.record.account()?;
     let region = action.record.region().filter(|region| partition(region).is_some_and(has))?;
     Some((account, region))
 }
@@ -290,9 +290,8 @@ fn attach_lockdown<'a>(policy: &str, actions: impl Iterator<Item = &'a Action>, 
     let management = |account: &str| names.of(account).and_then(|entry| entry.management);
     let mut seen = HashSet::new();
     let accounts = actions.filter_map(|action| action.record.account());
-    let accounts: Vec<&str> = accounts
-        .filter(|account| is_account(account) && management(account) != Some(true) && seen.insert(*account))
-        .collect();
+    let accounts: Vec<&str> =
+        accounts.filter(|account| management(account) != Some(true) && seen.insert(*account)).collect();
     let attach = |account| format!("aws organizations attach-policy --policy-id {policy} --target-id {account}");
     let commands: Vec<String> = accounts.iter().take(LIST_MAX).map(attach).collect();
     let members = accounts.iter().all(|account| management(account) == Some(false));

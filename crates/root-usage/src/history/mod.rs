@@ -17,9 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use recorded::Recorded;
 pub(crate) use related::EARLIER_DAYS;
-pub use related::Related;
-pub use related::{Activity, Earlier, Gap};
-pub use related::{Answer, Answered, Answers, Why};
+pub use related::{Activity, Answer, Answered, Answers, Earlier, Gap, Related, Why};
 use related::{Seen, activity, is_activity};
 
 use crate::alert::{Access, Actor, Alert, Identity, Issued};

@@ -1,6 +1,7 @@
 //! An SNS topic: its name, and what it is given of a message.
 
 use crate::email::Message;
+use crate::record::is_account;
 
 /// The most bytes that SNS takes as a message, all of its forms together.
 ///
@@ -30,8 +31,7 @@ impl TopicArn {
         if name.ends_with(".fifo") {
             return Err(format!("{shape}; a FIFO topic can't send e-mail"));
         }
-        let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        if !(plain(partition) && plain(region) && account && plain(name)) {
+        if !(plain(partition) && plain(region) && is_account(account) && plain(name)) {
             return Err(shape.to_owned());
         }
         Ok(Self { arn: arn.to_owned(), region: region.to_owned() })

@@ -53,3 +53,9 @@ fn names_account(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.contains("account") || ["userid", "userids", "ownerid", "targetprincipal", "valuestoadd"].contains(&&*name)
 }
+
+/// Whether this is an account's id: twelve digits.
+#[must_use]
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}

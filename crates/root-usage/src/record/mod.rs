@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::detail::{Detail, details};
 use crate::region::{self, Partition};
+pub(crate) use account::is_account;
 use filter_pattern::json::Json;
 pub use outcome::Outcome;
 use texts::{Often, Texts, text};
@@ -257,7 +258,7 @@ impl Record {
 
     /// An account's id; what some pipelines write where there is none (`-`, `n/a`) names no account.
     fn account_at(&self, place: Often) -> Option<&str> {
-        self.texts.get(place).filter(|text| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()))
+        self.texts.get(place).filter(|text| is_account(text))
     }
 
     /// The account alias, which CloudTrail gives as root's `userIdentity.userName`.

@@ -19,6 +19,7 @@
 use std::fmt::Write;
 
 use super::number::{Mark, marks};
+use crate::record::is_account;
 use crate::region;
 
 /// Whether a character may stand as it is, apart from what it means to somebody.
@@ -85,9 +86,7 @@ fn arn(rest: &[char]) -> usize {
         && !SCHEMES.contains(&service);
     let region_is = place.is_empty() || region::partition(place).is_some();
     // AWS's own policies have `aws` for an account.
-    let account_is = account.is_empty()
-        || account == "aws"
-        || (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()));
+    let account_is = account.is_empty() || account == "aws" || is_account(account);
     let ends = parts.next().is_some();
     let all = partition_is && service_is && region_is && account_is && ends;
     if all { [arn, partition, service, place, account].iter().map(|part| part.len() + 1).sum() } else { 0 }
