@@ -48,7 +48,7 @@ const REGEX: &[(&str, &str)] =
     &[("RULE_PATTERN", "{ $.userAgent = %a.*b.*c.*d.*e$% || $.requestParameters.name = %x*x*x*x*y$% }")];
 
 /// Every shape.
-pub const SHAPES: [Shape; 28] = [
+pub const SHAPES: [Shape; 29] = [
     many("reads of one session", |n| Event::of(n, "iam", "ListUsers").reads().json()),
     many("distinct users made", |n| made(n, "user")),
     many("the same in Japanese", |n| made(n, "user")).with(JAPANESE),
@@ -60,6 +60,7 @@ pub const SHAPES: [Shape; 28] = [
     many("distinct keys", |n| Event::user(n).key(&format!("AKIA{n:016}")).json()),
     many("distinct accounts", |n| Event::user(n).account(n).json()),
     many("distinct addresses", |n| Event::user(n).address(n).json()),
+    many("nothing alike", unlike),
     many("sign-ins and sessions at one second", signed_in),
     many("failed sign-ins, distinct accounts and addresses", failed),
     many("AssumeRoot calls and their sessions", central),
@@ -173,6 +174,12 @@ impl Event {
 
 fn made(n: usize, name: &str) -> String {
     Event::user(n).parameters(format!(r#"{{"userName":"{n}{name}"}}"#)).json()
+}
+
+/// Each by somebody else, from somewhere else, and something else.
+fn unlike(n: usize) -> String {
+    let event = Event::of(n, &format!("s{n}"), &format!("Do{n}")).account(n).address(n).created(n);
+    event.key(&format!("AKIA{n:016}")).region(&format!("r-{n}")).json()
 }
 
 /// The sign-in page's own event, which has no session.
