@@ -173,14 +173,6 @@ fn switch(value: &str) -> Result<bool, String> {
     }
 }
 
-fn language(value: &str) -> Result<Language, String> {
-    match value {
-        "en" => Ok(Language::English),
-        "ja" => Ok(Language::Japanese),
-        _ => Err("expected en or ja".to_owned()),
-    }
-}
-
 /// `None` for UTC, which is shown anyway.
 fn time_zone(value: &str) -> Result<Option<TimeZone>, String> {
     if value == "UTC" {
@@ -262,7 +254,7 @@ impl Config {
         };
         rules.extend(read.parse("RULE_PATTERN", |text| Rule::own(text).map_err(|error| chain(&error))));
         let style = Style {
-            language: read.parse("ALERT_LANGUAGE", language).unwrap_or_default(),
+            language: read.parse("ALERT_LANGUAGE", Language::parse).unwrap_or_default(),
             time_zone: read.parse("ALERT_TIME_ZONE", time_zone).flatten(),
             trusted_networks: read.parse("TRUSTED_CIDRS", networks).unwrap_or_default(),
             mask_access_keys: read.parse("MASK_ACCESS_KEYS", boolean).unwrap_or(true),

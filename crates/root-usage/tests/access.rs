@@ -20,7 +20,7 @@ fn alert(records: &[Value], beside: &[Value]) -> Alert {
 }
 
 fn mails(alert: &Alert) -> String {
-    let styles = [Language::English, Language::Japanese].map(|language| Style { language, ..Style::default() });
+    let styles = Language::ALL.map(|language| Style { language, ..Style::default() });
     styles
         .iter()
         .map(|style| Message::new(alert, style, topic::fits).unwrap())

@@ -3,6 +3,7 @@
 
 use root_usage::config::{AccountNames, Config, SETTINGS};
 use root_usage::directory::Listed;
+use root_usage::email::Language;
 
 fn vars<'a>(rows: &'a [(&str, &str)]) -> impl Iterator<Item = (String, String)> + 'a {
     rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -50,7 +51,7 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("RULES", ",", "at least one rule or set"),
         ("RULE_PATTERN", "{ $.a == b }", "=="),
         ("MASK_ACCESS_KEYS", "yes", "expected true or false"),
-        ("ALERT_LANGUAGE", "fr", "expected en or ja"),
+        ("ALERT_LANGUAGE", "english", "expected en or ja"),
         ("ALERT_TIME_ZONE", "Tokyo", "IANA name"),
         ("TRUSTED_CIDRS", "203.0.113.0/24,office", "expected 203.0.113.0/24 or office=203.0.113.0/24"),
         ("MAX_BATCH_BYTES", "1000", "from 1048576 to 1073741824"),
@@ -84,6 +85,13 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         let error = Config::from_vars(vars(&[(name, value)])).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(&format!("{value:?}")) && error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn the_template_allows_the_languages_that_there_are() {
+    let allowed = format!("AllowedValues: [{}]", Language::ALL.map(Language::code).join(", "));
+    let template = include_str!("../../../template.yaml");
+    assert!(template.split("  AlertLanguage:\n").any(|text| text.lines().take(4).any(|line| line.trim() == allowed)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Ports and networks: what a security group, a network ACL, a route or a Lightsail firewall lets through.
 
+use std::fmt;
+
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
@@ -86,6 +88,15 @@ pub enum Peer<T = Box<str>> {
     Net(IpNet),
     /// A security group or prefix list, by its id, or a network that can't be read.
     Named(T),
+}
+
+impl<T: fmt::Display> fmt::Display for Peer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Net(net) => net.fmt(f),
+            Self::Named(name) => name.fmt(f),
+        }
+    }
 }
 
 impl<T: Serialize> Serialize for Peer<T> {

@@ -6,7 +6,7 @@ use super::account::Account;
 use super::detail::Details;
 use super::lines::{Resource, details, masked, resources};
 use super::moment::Moment;
-use super::view::{Because, LONG_TEXT, SHORT_TEXT, Words};
+use super::view::{Because, LONG_TEXT, SHORT_TEXT};
 use super::{Clean, Style, link};
 use crate::alert::{Access, Action, Category, Severity, known_of};
 use crate::directory::Names;
@@ -19,8 +19,9 @@ pub(super) struct Facts {
     pub severity: Severity,
     pub because: Option<Because>,
     pub category: Category,
+    /// What was done or tried, in the mail's language.
     #[serde(skip)]
-    pub words: Option<Words>,
+    pub did: Option<String>,
     #[serde(rename = "eventName")]
     pub action: Option<Clean>,
     #[serde(rename = "eventSource")]
@@ -53,7 +54,7 @@ impl Facts {
     pub(super) fn new(action: &Action, access: Access, names: &Names, style: &Style) -> Self {
         let record = &action.record;
         let account = record.account().map(|id| Account::new(id, names));
-        let known = known_of(record);
+        let outcome = record.outcome();
         // The event history holds management events only.
         let listed = record.text(&["eventCategory"]) != Some("Data");
         let place = record.region().zip(record.event_id()).filter(|_| listed);
@@ -68,10 +69,10 @@ impl Facts {
             severity: action.severity,
             because: long_lived_key.then_some(Because::LongLivedKey).or(mfa),
             category: action.category,
-            words: known.map(|known| Words { past: &known.past, base: &known.base, ja: known.ja }),
+            did: known_of(record).and_then(|known| style.language.did(known, outcome == Outcome::Succeeded)),
             action: record.event_name().map(Clean::name),
             service: record.event_source().map(Clean::service),
-            outcome: record.outcome(),
+            outcome,
             error_code: record.error_code().map(Clean::code),
             error_message: record.error_message().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
             time: record.event_time().map(|time| Moment::new(time, style)),

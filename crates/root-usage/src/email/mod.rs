@@ -4,6 +4,7 @@ mod account;
 mod detail;
 mod facts;
 mod held;
+mod language;
 mod lines;
 mod link;
 mod list;
@@ -15,12 +16,13 @@ mod short;
 mod step;
 mod subject;
 mod view;
-mod words;
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use thiserror::Error;
 
+pub use language::Language;
+use language::Mail;
 pub use notice::DamagedBatch;
 pub(crate) use sanitize::Clean;
 pub use short::Short;
@@ -34,16 +36,6 @@ use crate::history::Answers;
 ///
 /// Source: SNS Developer Guide, one SMS part in the GSM alphabet has 160; carriers' prefixes take some of them.
 pub const SMS_MAX: usize = 140;
-
-/// The language of the mail's text. The subject is English in each, since it has to be ASCII.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English
-    #[default]
-    English,
-    /// Japanese
-    Japanese,
-}
 
 /// How a message is written.
 #[derive(Debug, Clone, Default)]
@@ -152,7 +144,7 @@ impl Message {
         };
         for budget in &BUDGETS {
             let view = View::new(alert, answers, style, budget, message.subject.as_str());
-            message.text = words::text(&view, style.language).map_err(EmailError::Render)?;
+            message.text = style.language.0.mail(&Mail::Alert(&view)).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
             if fits(&message) {
                 return Ok((message, true));

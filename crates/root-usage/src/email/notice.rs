@@ -1,11 +1,10 @@
 //! Mails that tell of no record: a test, and a batch that can't be read.
 
-use askama::Template;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::account::Account;
-use super::{Clean, EmailError, Language, Message, SMS_MAX, Style, Subject};
+use super::{Clean, EmailError, Mail, Message, SMS_MAX, Style, Subject};
 use crate::alert::Origin;
 use crate::directory::Names;
 use crate::rule::RuleSet;
@@ -41,38 +40,24 @@ struct Document<'a> {
     reason: Option<&'a Clean>,
 }
 
-#[derive(Template)]
-#[template(path = "test.en.txt")]
-struct TestEnglish<'a>(&'a Test);
-
-#[derive(Template)]
-#[template(path = "test.ja.txt")]
-struct TestJapanese<'a>(&'a Test);
-
-#[derive(Template)]
-#[template(path = "damaged.en.txt")]
-struct DamagedEnglish<'a>(&'a Damaged);
-
-#[derive(Template)]
-#[template(path = "damaged.ja.txt")]
-struct DamagedJapanese<'a>(&'a Damaged);
-
-struct Test {
-    function: Clean,
-    rules: Vec<Clean>,
-    time: String,
+/// What a test's mail says.
+pub(super) struct Test {
+    pub function: Clean,
+    pub rules: Vec<Clean>,
+    pub time: String,
 }
 
-struct Damaged {
-    function: Clean,
-    owner: Option<Account>,
-    log_group: Option<Clean>,
-    log_stream: Option<Clean>,
-    reason: Clean,
-    event_bytes: usize,
-    inflated_bytes: usize,
-    log_events: usize,
-    time: String,
+/// A [`DamagedBatch`], ready to be put into words.
+pub(super) struct Damaged {
+    pub function: Clean,
+    pub owner: Option<Account>,
+    pub log_group: Option<Clean>,
+    pub log_stream: Option<Clean>,
+    pub reason: Clean,
+    pub event_bytes: usize,
+    pub inflated_bytes: usize,
+    pub log_events: usize,
+    pub time: String,
 }
 
 impl Message {
@@ -87,10 +72,7 @@ impl Message {
             rules: rules.rules().iter().map(|rule| Clean::name(&rule.id)).collect(),
             time: utc(time),
         };
-        let text = match style.language {
-            Language::English => TestEnglish(&test).render(),
-            Language::Japanese => TestJapanese(&test).render(),
-        };
+        let text = style.language.0.mail(&Mail::Test(&test));
         let subject = Subject::clipped(&format!("[TEST] Alerts of {} reach you", test.function));
         let document = Document {
             schema: "root-usage-notice/1",
@@ -123,10 +105,7 @@ impl Message {
             log_events: batch.log_events,
             time: utc(batch.time),
         };
-        let text = match style.language {
-            Language::English => DamagedEnglish(&damaged).render(),
-            Language::Japanese => DamagedJapanese(&damaged).render(),
-        };
+        let text = style.language.0.mail(&Mail::Damaged(&damaged));
         let place = damaged.log_group.as_ref().map_or("an unknown log group", Clean::as_str);
         let subject = Subject::clipped(&format!("[HIGH] A batch could not be read: {place}"));
         let document = Document {

@@ -200,21 +200,6 @@ impl RootCall {
     }
 }
 
-/// An action in words.
-#[derive(Clone, Copy)]
-pub(super) struct Words {
-    pub past: &'static str,
-    pub base: &'static str,
-    pub ja: &'static str,
-}
-
-impl Words {
-    /// Whether the Japanese words begin with a Latin letter, before which a space stands.
-    pub(super) fn ja_is_ascii_first(self) -> bool {
-        self.ja.starts_with(|c: char| c.is_ascii())
-    }
-}
-
 /// A log event that could not be read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

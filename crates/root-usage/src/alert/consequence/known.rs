@@ -10,6 +10,9 @@ use crate::record::{Outcome, Record};
 /// The table; its first lines say how it is read.
 const ACTIONS: &str = include_str!("../../../templates/actions.tsv");
 
+/// How the line begins that names the table's columns.
+const HEADING: &str = "# service\teventName\tcategory\t";
+
 /// What stands behind an action's name where root did it to its own credentials.
 const OF_ROOT: &str = "@root";
 
@@ -27,14 +30,18 @@ pub struct Known {
     pub unseen: Option<Unseen>,
     /// It reads a secret, which goes on working until it is replaced.
     pub secret: bool,
-    /// English, past: "created an access key".
-    pub past: String,
-    /// English, base form: "create an access key".
-    pub base: String,
-    /// Japanese, what stands before しました.
-    pub ja: &'static str,
+    /// Its columns in the mails' languages.
+    words: &'static str,
     /// The request parameters that identify the resource.
     pub names: Vec<&'static str>,
+}
+
+impl Known {
+    /// The words in a language's column, which that language makes a sentence of.
+    pub(crate) fn words(&self, language: &str) -> Option<&'static str> {
+        let column = heading().split('\t').position(|column| column == language)?;
+        self.words.split('\t').nth(column).filter(|words| !words.is_empty())
+    }
 }
 
 /// How what an action sets off escapes the rule that saw the action.
@@ -74,6 +81,11 @@ pub(crate) fn reads_secret(record: &Record) -> bool {
     known_of(record).is_some_and(|known| known.secret) && !record.reads_public_parameters()
 }
 
+/// The names of the columns behind those that every row needs: the languages and, at the end, the parameters.
+fn heading() -> &'static str {
+    ACTIONS.lines().find_map(|line| line.strip_prefix(HEADING)).unwrap_or_default()
+}
+
 fn table() -> &'static HashMap<&'static str, HashMap<&'static str, Known>> {
     static TABLE: OnceLock<HashMap<&str, HashMap<&str, Known>>> = OnceLock::new();
     TABLE.get_or_init(|| {
@@ -87,7 +99,10 @@ fn table() -> &'static HashMap<&'static str, HashMap<&'static str, Known>> {
 
 fn rows() -> impl Iterator<Item = ((&'static str, &'static str), Known)> {
     ACTIONS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-        let [service, event_name, category, en, ja, names] = line.split('\t').collect::<Vec<_>>().try_into().ok()?;
+        let (service, rest) = line.split_once('\t')?;
+        let (event_name, rest) = rest.split_once('\t')?;
+        let (category, rest) = rest.split_once('\t')?;
+        let (words, names) = rest.rsplit_once('\t')?;
         let (category, mark) = category.split_once('+').map_or((category, None), |(name, mark)| (name, Some(mark)));
         let category = match category {
             "credentials" => Category::Credentials,
@@ -110,16 +125,12 @@ fn rows() -> impl Iterator<Item = ((&'static str, &'static str), Known)> {
             Some("identity") => Some(Unseen::Identity),
             _ => None,
         };
-        let (verb, rest) = en.split_once(' ')?;
-        let (past, base) = verb.split_once('/')?;
         let known = Known {
             category,
             deed,
             unseen,
             secret: mark == Some("secret"),
-            past: format!("{past} {rest}"),
-            base: format!("{base} {rest}"),
-            ja,
+            words,
             names: names.split(',').filter(|name| !name.is_empty()).collect(),
         };
         Some(((service, event_name), known))
@@ -145,6 +156,7 @@ pub(super) fn without_version(event_name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::email::Language;
 
     #[test]
     fn every_row_of_the_table_is_read_once() {
@@ -152,7 +164,14 @@ mod tests {
         assert!(lines > 200);
         assert_eq!(rows().count(), lines);
         assert_eq!(rows().map(|(key, _)| key).collect::<std::collections::HashSet<_>>().len(), lines);
-        assert!(rows().all(|(_, known)| !known.ja.is_empty()));
+        let columns = |text: &str| text.split('\t').count();
+        for language in Language::ALL {
+            for ((service, name), known) in rows() {
+                assert_eq!(columns(known.words) + 1, columns(heading()), "{service} {name}");
+                let did = [true, false].map(|done| language.did(&known, done));
+                assert!(did.iter().all(Option::is_some), "{service} {name} in {}", language.code());
+            }
+        }
         assert!(rows().all(|((service, name), _)| service.len().max(name.len()) <= LONGEST_NAME));
         // What is said of root's own credentials is said of a user's too.
         let of_root: Vec<_> = rows().map(|(key, _)| key).filter(|(_, name)| name.ends_with(OF_ROOT)).collect();

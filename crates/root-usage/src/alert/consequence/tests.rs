@@ -302,11 +302,11 @@ fn credentials_of_another_are_not_roots_own() {
 
 #[test]
 fn roots_own_credentials_have_words_of_their_own() {
-    let words = |name: &str, more: &str| known_of(&record("iam", name, more)).map(|known| known.past.as_str());
+    let words = |name: &str, more: &str| known_of(&record("iam", name, more)).and_then(|known| known.words("en"));
     let user = r#""requestParameters":{"userName":"alice"}"#;
-    assert_eq!(words("CreateLoginProfile", ""), Some("gave itself a console password"));
-    assert_eq!(words("CreateLoginProfile", user), Some("gave an IAM user a console password"));
-    assert_eq!(words("CreateUser", ""), Some("created an IAM user"));
+    assert_eq!(words("CreateLoginProfile", ""), Some("gave/give itself a console password"));
+    assert_eq!(words("CreateLoginProfile", user), Some("gave/give an IAM user a console password"));
+    assert_eq!(words("CreateUser", ""), Some("created/create an IAM user"));
 }
 
 #[test]

@@ -1,15 +1,11 @@
 //! The words for what an action made, opened or let in.
 
-mod english;
-mod japanese;
-mod label;
-
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
 use super::sanitize::mask_access_keys;
-use super::{Clean, Language, Style};
+use super::{Clean, Style};
 use crate::detail::{Detail, Opening, Peer, Principal, Traffic, Trusted};
 
 /// The most characters shown of a value.
@@ -38,7 +34,7 @@ pub(super) enum Safe {
 }
 
 impl Safe {
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Any => "any",
             Self::Text(text) => text,
@@ -70,7 +66,7 @@ impl Details {
     pub(super) fn new(details: &[Detail], shown: &[&str], done: bool, style: &Style) -> Self {
         let (mut list, mut words, mut bytes, mut left_out) = (Vec::new(), Vec::new(), 0, 0);
         for detail in details.iter().filter_map(|detail| safe(detail, shown, style.mask_access_keys)) {
-            let text = words_of(&detail, style.language);
+            let text = style.language.0.detail(&detail);
             bytes += text.len();
             match detail {
                 Detail::LeftOut { count } => left_out += count,
@@ -83,14 +79,11 @@ impl Details {
         }
         if left_out > 0 {
             let rest = Detail::LeftOut { count: left_out };
-            words.push(words_of(&rest, style.language));
+            words.push(style.language.0.detail(&rest));
             list.push(rest);
         }
         if let Some(first) = words.first_mut().filter(|_| !done) {
-            *first = match style.language {
-                Language::English => format!("asked for: {first}"),
-                Language::Japanese => format!("要求内容: {first}"),
-            };
+            *first = style.language.0.asked_for(first);
         }
         Self { list, words }
     }
@@ -215,49 +208,16 @@ fn trusted(trusted: &Trusted, mask: bool) -> Trusted<Safe> {
     Trusted { who, conditional: trusted.conditional }
 }
 
-/// A detail in a few words, which fit after any outcome.
-fn words_of(detail: &Detail<Safe>, language: Language) -> String {
-    match language {
-        Language::English => english::words(detail),
-        Language::Japanese => japanese::words(detail),
-    }
-}
-
-/// What is listed, and how many more there are.
-fn list(values: impl IntoIterator<Item = String>, left_out: usize, language: Language) -> String {
-    let values: Vec<String> = values.into_iter().collect();
-    match (language, left_out) {
-        (Language::English, 0) => values.join(", "),
-        (Language::English, more) => format!("{} and {more} more", values.join(", ")),
-        (Language::Japanese, 0) => values.join("、"),
-        (Language::Japanese, more) => format!("{}、ほか {more} 件", values.join("、")),
-    }
-}
-
-fn texts(values: &[Safe], left_out: usize, language: Language) -> String {
-    list(values.iter().map(ToString::to_string), left_out, language)
-}
-
-fn peers(opening: &Opening<Safe>, language: Language) -> String {
-    list(opening.peers.iter().map(peer_text), opening.left_out, language)
-}
-
-fn peer_text(peer: &Peer<Safe>) -> String {
-    match peer {
-        Peer::Net(net) => net.to_string(),
-        Peer::Named(name) => name.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
     use super::*;
     use crate::detail::details;
+    use crate::email::Language;
     use filter_pattern::json::Json;
 
-    const ROWS: &str = include_str!("../../../tests/data/details.jsonl");
+    const ROWS: &str = include_str!("../../tests/data/details.jsonl");
 
     fn words_of_row(row: &Value, language: Language) -> Vec<String> {
         let text = |name: &str| row[name].as_str().unwrap();
@@ -277,13 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_put_into_words_in_both_languages() {
+    fn every_row_is_put_into_words_in_every_language() {
         let mut wrong = Vec::new();
         let mut rows = 0;
         for line in ROWS.lines() {
             let row: Value = serde_json::from_str(line).unwrap();
             assert!(row["source"].as_str().is_some_and(|source| !source.is_empty()), "{line}");
-            for (language, key) in [(Language::English, "en"), (Language::Japanese, "ja")] {
+            for language in Language::ALL {
+                let key = language.code();
                 let expected: Vec<String> = serde_json::from_value(row[key].clone()).unwrap();
                 let found = words_of_row(&row, language);
                 if found != expected {
