@@ -1,32 +1,14 @@
 //! How root was used, and how it ended, rests on what records say.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use filter_pattern::json::Json;
-use root_usage::alert::{Access, Alert, Category, Match, Origin};
-use root_usage::email::{Language, Message, Style};
+mod alerts;
+
+use alerts::{alert, mails, record};
+use root_usage::alert::{Access, Category};
+use root_usage::email::{Message, Style};
 use root_usage::notify::topic;
-use root_usage::record::{Outcome, Record};
+use root_usage::record::Outcome;
 use serde_json::{Value, json};
-
-fn record(value: &Value) -> Record {
-    let text = value.to_string();
-    Record::new(&text, Json::parse(&text).unwrap())
-}
-
-fn alert(records: &[Value], beside: &[Value]) -> Alert {
-    let found = |value| Match { record: record(value), rules: Vec::new(), received: None };
-    let beside: Vec<Record> = beside.iter().map(record).collect();
-    Alert::new(Origin::default(), records.iter().map(found).collect(), Vec::new(), &beside).unwrap()
-}
-
-fn mails(alert: &Alert) -> String {
-    let styles = Language::ALL.map(|language| Style { language, ..Style::default() });
-    styles
-        .iter()
-        .map(|style| Message::new(alert, style, topic::fits).unwrap())
-        .map(|mail| mail.text + &mail.document)
-        .collect()
-}
 
 /// The records of three real console sessions of 2023 (invictus-ir/aws_dataset, MIT), as root's, with documentation
 /// account, address and keys, and reduced to what says how root was used.
@@ -305,56 +287,6 @@ fn a_sign_in_event_ended_as_it_says() {
     for name in ["AuthorizeOAuth2Access", "CreateOAuth2Token"] {
         let call = json!({"eventType": "AwsApiCall", "eventSource": "signin.amazonaws.com", "eventName": name});
         assert_eq!(record(&call).outcome(), Outcome::Succeeded);
-    }
-}
-
-#[test]
-fn an_account_is_told_where_the_record_names_one() {
-    let twelve = Some("012345678901");
-    for (recipient, identity, account) in [
-        (json!("012345678901"), json!(12_345_678_901_u64), twelve),
-        (json!(12_345_678_901_u64), json!(null), twelve),
-        (json!("12345678901"), json!(null), twelve),
-        (json!(1.234_567_890_1e10), json!(null), twelve),
-        (json!(null), json!("012345678901"), twelve),
-        (json!("n/a"), json!("012345678901"), twelve),
-        (json!("-"), json!("ANONYMOUS_PRINCIPAL"), None),
-        (json!(""), json!(null), None),
-        (json!("1111222233334"), json!(null), None),
-    ] {
-        let value = json!({"recipientAccountId": recipient, "eventName": "ListUsers", "eventSource": "iam.amazonaws.com",
-            "userIdentity": {"type": "Root", "accountId": identity}});
-        assert_eq!(record(&value).account(), account, "{value}");
-        let mut alert = alert(std::slice::from_ref(&value), &[]);
-        alert.origin.owner = "012345678901".to_owned();
-        let text = Message::new(&alert, &Style::default(), topic::fits).unwrap().text;
-        let unknown = text.contains("an account that the record does not name");
-        assert_eq!(unknown, account.is_none(), "{value}: {text}");
-        assert!(!text.contains("different account"), "{value}: {text}");
-    }
-}
-
-/// A pipeline that makes numbers of account ids makes them everywhere.
-#[test]
-fn an_account_that_is_a_number_has_twelve_digits_wherever_it_stands() {
-    let shared = |key: &str, account: Value| json!({"createVolumePermission": {"add": {"items": [{key: account}]}}});
-    for (source, name, parameters, told) in [
-        ("organizations", "CloseAccount", json!({"accountId": 1_234_567_890}), "accountId \"001234567890\""),
-        ("ec2", "ModifySnapshotAttribute", shared("userId", json!(12_345_678_901_u64)), "open to account 012345678901"),
-        ("ec2", "ModifySnapshotAttribute", shared("userId", json!(1.234_567_890_1e10)), "open to account 012345678901"),
-        (
-            "rds",
-            "ModifyDBSnapshotAttribute",
-            json!({"attributeName": "restore", "valuesToAdd": [12_345_678_901_u64]}),
-            "open to account 012345678901",
-        ),
-        // No account has so many zeros.
-        ("ec2", "ModifySnapshotAttribute", shared("userId", json!(1234)), "open to 1234"),
-    ] {
-        let value = json!({"eventName": name, "eventSource": format!("{source}.amazonaws.com"),
-            "requestParameters": parameters, "userIdentity": {"type": "Root"}});
-        let text = mails(&alert(std::slice::from_ref(&value), &[]));
-        assert!(text.contains(told), "{value}: {text}");
     }
 }
 
