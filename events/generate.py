@@ -45,6 +45,8 @@ HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "source"
 README = HERE / "README.md"
 COUNTS = ("ignored", "matched", "duplicate", "unreadable")
+# The deliveries of one day are one story, so they are one row.
+DAY, DAY_SHOWS = "day-", "One day of one person with root, each event a delivery, in order: see below."
 TABLE_BEGIN, TABLE_END = "<!-- table: written by generate.py -->\n", "<!-- end of table -->\n"
 
 Json = dict[str, Any]
@@ -137,15 +139,24 @@ def same(path: Path, data: Json) -> bool:
         return False
 
 
+def row(names: list[str], shows: str, expects: list[Json]) -> str:
+    """A row of the README's table: the first and the last of `names`, and the sums of what is expected."""
+    numbers = [sum(expect[count] for expect in expects) for count in COUNTS]
+    mail = "yes" if any(expect["matched"] + expect["unreadable"] for expect in expects) else "none"
+    links = " … ".join(f"[{name}](source/{name}.json)" for name in dict.fromkeys((names[0], names[-1])))
+    return "| " + " | ".join(map(str, (links, shows, sum(numbers), *numbers, mail))) + " |"
+
+
 def table(sources: dict[str, Json]) -> str:
-    """The README's table: one row per source."""
+    """The README's table: one row per source, and one for the day."""
     rows = ["| event | what it shows | log events | ignored | matched | duplicate | unreadable | mail |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    day = [name for name in sources if name.startswith(DAY)]
     for name, source in sources.items():
-        numbers = [source["expect"][count] for count in COUNTS]
-        mail = "yes" if source["expect"]["matched"] + source["expect"]["unreadable"] else "none"
-        cells = [f"[{name}](source/{name}.json)", source["describes"], sum(numbers), *numbers, mail]
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
+        if name not in day:
+            rows.append(row([name], source["describes"], [source["expect"]]))
+        elif name == day[0]:
+            rows.append(row(day, DAY_SHOWS, [sources[each]["expect"] for each in day]))
     return "\n".join(rows) + "\n"
 
 

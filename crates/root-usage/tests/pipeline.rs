@@ -1,4 +1,4 @@
-//! Every event in `events/` through the whole pipeline: the counts that its source states, and the mail it makes.
+//! Every event in `events/` but those of the day (`day.rs`) through the whole pipeline: the counts that its source states, and the mail it makes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -21,6 +21,8 @@ fn events() -> Vec<(String, String, Value)> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("events");
     let mut sources: Vec<PathBuf> =
         fs::read_dir(folder.join("source")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // The day's 38 deliveries are one story, not 38 behaviours: `day.rs` tells it.
+    sources.retain(|source| !source.file_name().unwrap().to_str().unwrap().starts_with("day-"));
     sources.sort();
     assert!(sources.len() >= 10);
     let read = |source: PathBuf| {

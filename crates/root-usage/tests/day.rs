@@ -1,0 +1,119 @@
+//! The day of one person with root, `events/day-*.json`: the counts that its sources state, and what `events/README.md`
+//! says of it. Tests of what is told over time rest on that.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use aws_lambda_events::event::cloudwatch_logs::LogsEvent;
+use root_usage::config::Config;
+use root_usage::handler::{Handler, Invocation};
+use root_usage::history::Recorded;
+use root_usage::notify::Outbox;
+use serde_json::{Value, json};
+
+const SECOND: i64 = 1000;
+const HOUR: i64 = 3600 * SECOND;
+
+struct Delivery {
+    name: String,
+    event: String,
+    expect: Value,
+    /// In milliseconds.
+    timestamps: Vec<i64>,
+    records: Vec<Value>,
+}
+
+impl Delivery {
+    fn arrives(&self) -> i64 {
+        *self.timestamps.iter().max().unwrap()
+    }
+
+    fn texts(&self, field: &str) -> BTreeSet<&str> {
+        self.records.iter().map(|record| record[field].as_str().unwrap()).collect()
+    }
+}
+
+fn day() -> Vec<Delivery> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("events");
+    let read = |number| {
+        let name = format!("day-{number:02}");
+        let source: Value =
+            serde_json::from_slice(&fs::read(folder.join(format!("source/{name}.json"))).unwrap()).unwrap();
+        let event = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        let log_events = serde_json::from_str::<LogsEvent>(&event).unwrap().aws_logs.data.log_events;
+        Delivery {
+            name,
+            event,
+            expect: source["expect"].clone(),
+            timestamps: log_events.iter().map(|log_event| log_event.timestamp).collect(),
+            records: log_events.iter().map(|log_event| serde_json::from_str(&log_event.message).unwrap()).collect(),
+        }
+    };
+    (1..=38).map(read).collect()
+}
+
+#[tokio::test]
+async fn every_delivery_is_counted_as_its_source_says() {
+    let mut matched = 0;
+    for Delivery { name, event, expect, .. } in day() {
+        let config = Config { history: None, metrics: false, ..Config::from_vars([]).unwrap() };
+        let handler = Handler::new(config, Outbox::default(), Recorded::default());
+        let invocation = Invocation { event: &event, request_id: "r", time_left: Duration::from_secs(60) };
+        let report = handler.handle(invocation).await.done().unwrap();
+        let counts = json!({
+            "ignored": report.ignored, "matched": report.matched,
+            "duplicate": report.duplicate, "unreadable": report.unreadable,
+        });
+        assert_eq!(counts, expect, "{name}");
+        matched += report.matched;
+    }
+    assert_eq!(matched, 725);
+}
+
+#[test]
+fn the_deliveries_arrive_in_order_with_five_breaks() {
+    let day = day();
+    let mut groups = vec![1];
+    for pair in day.windows(2) {
+        let pause = pair[1].arrives() - pair[0].arrives();
+        assert!(pause >= 0, "{}", pair[1].name);
+        if pause > HOUR {
+            groups.push(1);
+        } else {
+            *groups.last_mut().unwrap() += 1;
+        }
+    }
+    assert_eq!(groups, [3, 17, 1, 8, 8, 1]);
+}
+
+#[test]
+fn the_day_has_thirteen_regions_and_no_record_twice() {
+    let day = day();
+    let (mut regions, mut ids, mut records, mut only_reads, mut sign_ins) = (BTreeSet::new(), BTreeSet::new(), 0, 0, 0);
+    for delivery in &day {
+        // A log stream, so a delivery, is one Region's.
+        assert_eq!(delivery.texts("awsRegion").len(), 1, "{}", delivery.name);
+        regions.extend(delivery.texts("awsRegion"));
+        ids.extend(delivery.texts("eventID"));
+        records += delivery.records.len();
+        only_reads += usize::from(delivery.records.iter().all(|record| record["readOnly"] == true));
+        let signed_in = |record: &&Value| record["responseElements"]["ConsoleLogin"] == "Success";
+        sign_ins += delivery.records.iter().filter(signed_in).count();
+    }
+    assert_eq!((regions.len(), only_reads, sign_ins), (13, 25, 5));
+    assert_eq!((records, ids.len()), (726, 726));
+}
+
+#[test]
+fn one_click_in_eleven_regions_arrives_within_a_second() {
+    let day = day();
+    let sweep = &day[5..16];
+    let regions: BTreeSet<_> = sweep.iter().flat_map(|delivery| delivery.texts("awsRegion")).collect();
+    assert_eq!(regions.len(), 11);
+    assert!(sweep.iter().all(|delivery| delivery.texts("eventSource") == BTreeSet::from(["lambda.amazonaws.com"])));
+    let timestamps: BTreeSet<_> = sweep.iter().flat_map(|delivery| &delivery.timestamps).collect();
+    assert!(*timestamps.last().unwrap() - *timestamps.first().unwrap() <= SECOND, "{timestamps:?}");
+}
