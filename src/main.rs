@@ -49,7 +49,9 @@ async fn main() -> ExitCode {
         let started = Instant::now();
         let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);
         let request_id = &event.context.request_id;
-        let handled = handler.handle(Invocation { event: event.payload.get(), request_id, time_left }).await;
+        let handled = handler
+            .handle(Invocation { event: event.payload.get(), request_id, time_left, now: Timestamp::now() })
+            .await;
         let error = handled.result.as_ref().err().map(HandlerError::chain);
         let closing = Closing {
             report: &handled.report,

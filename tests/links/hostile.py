@@ -5,6 +5,7 @@ import gzip
 import json
 import pathlib
 import random
+import uuid
 
 from linkify_it.tlds import TLDS
 
@@ -215,6 +216,20 @@ class Writer:
             record["userIdentity"] |= {"type": "Root", "accessKeyId": self.random.choice(ORDINARY["key"])}
             record["awsRegion"] = self.random.choice(ORDINARY["region"])
         return "".join(json.dumps(record) + "\n" for record in records), self.sources
+
+
+def again(event):
+    """The same records once more, ten minutes later and with ids of their own."""
+    data = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
+    for log_event in data["logEvents"]:
+        log_event["timestamp"] += 600_000
+        try:
+            record = json.loads(log_event["message"])
+        except ValueError:
+            continue
+        record["eventID"] = str(uuid.uuid5(uuid.NAMESPACE_URL, log_event["message"]))
+        log_event["message"] = json.dumps(record)
+    return data
 
 
 def raw(data):

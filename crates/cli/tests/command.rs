@@ -98,7 +98,7 @@ fn run_prints_every_message_under_the_file_that_caused_it() {
     let cut = cut_off(&std::fs::read_to_string("../../events/create-access-key.json").unwrap());
     let good = "events/root-sign-in-with-mfa.json";
     // Both streams in one, as on a terminal.
-    let script = format!("exec \"$0\" run - {good} no-such-file 2>&1");
+    let script = format!("exec \"$0\" run --at-once - {good} no-such-file 2>&1");
     let mut child = Command::new("sh")
         .args(["-c", &script, env!("CARGO_BIN_EXE_root-usage")])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -122,7 +122,7 @@ fn run_prints_every_message_under_the_file_that_caused_it() {
     assert_eq!(told, ["ConsoleLogin", "A batch could not be read", "-: ", "ConsoleLogin", "no-such-file: "], "{out}");
     assert!(out.ends_with("; mails: 3; 2 files failed, and their log events are not counted\n"), "{out}");
 
-    let output = root_usage(&["run", "--json", "-", good, "no-such-file"], cut.as_bytes());
+    let output = root_usage(&["run", "--at-once", "--json", "-", good, "no-such-file"], cut.as_bytes());
     let lines: Vec<serde_json::Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((output.status.code(), lines.len()), (Some(2), 3));

@@ -20,7 +20,7 @@ fn raw_lambda_events_are_counted_as_the_function_counts_them() {
         }
         let path = format!("events/{name}");
         let run = Command::new(env!("CARGO_BIN_EXE_root-usage"))
-            .args(["run", "--json", &path])
+            .args(["run", "--at-once", "--json", &path])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .env_clear()
             .output()

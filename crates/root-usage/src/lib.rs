@@ -26,6 +26,8 @@ pub mod error;
 pub mod fault;
 pub mod handler;
 pub mod history;
+pub mod incident;
+pub mod ledger;
 pub mod notify;
 pub mod record;
 pub mod region;

@@ -52,6 +52,10 @@ report! {
     unreadable: "Unreadable",
     /// Matched and unreadable log events whose mail was held back. A later mail tells their number.
     held_back: "heldBack",
+    /// Matched and unreadable log events that are kept in the ledger, and told when they are due.
+    waiting: "waiting",
+    /// Calls of the ledger that failed.
+    ledger_failures: "ledgerFailures",
     /// Bytes that the payload inflated to.
     inflated_bytes: "inflatedBytes",
     /// Look-ups in the event history that failed.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use root_usage::config::Config;
 use root_usage::email::Message;
 use root_usage::handler::{Handler, HandlerError, Invocation};
@@ -31,8 +32,15 @@ async fn run(jump: usize, by: Duration) -> (Result<Report, String>, Vec<Message>
         }
     };
     let handler = Handler::new(config, Outbox::default(), history).with_clock(clock);
-    let result =
-        handler.handle(Invocation { event: &event, request_id: "r", time_left: Duration::from_secs(30) }).await.done();
+    let result = handler
+        .handle(Invocation {
+            event: &event,
+            request_id: "r",
+            time_left: Duration::from_secs(30),
+            now: Timestamp::now(),
+        })
+        .await
+        .done();
     let messages = handler.notify().take();
     (result.map_err(|error: HandlerError<_>| error.kind().to_owned()), messages, asked.load(Ordering::Relaxed))
 }

@@ -359,7 +359,7 @@ fn a_subject_gives_up_its_action_before_anything_else() {
             let alert = alert(&[record(name, ip)], "x");
             let answers = Answers::default().with_names(Listed::parse(listed).unwrap().names(&alert));
             let style = style(Language::default());
-            let message = Message::within(&alert, &answers, &style, topic::fits, || true).unwrap().unwrap();
+            let message = Message::within(&alert, &answers, None, &style, topic::fits, || true).unwrap().unwrap();
             let subject = message.subject.as_str();
             for part in ["[HIGH]", ip, "ap-northeast-1", &name[..4]] {
                 assert!(subject.contains(part), "{subject}");

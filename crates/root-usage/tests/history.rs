@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use root_usage::config::Config;
 use root_usage::email::Message;
 use root_usage::handler::{Handler, Invocation};
@@ -33,7 +34,11 @@ fn config(vars: &[(&str, &str)]) -> Config {
 /// The report and the mails of one event with this history.
 async fn mails(event: &str, history: impl History, vars: &[(&str, &str)]) -> (Report, Vec<Message>) {
     let handler = Handler::new(config(vars), Outbox::default(), history);
-    let report = handler.handle(Invocation { event, request_id: "r", time_left: MINUTE }).await.done().unwrap();
+    let report = handler
+        .handle(Invocation { event, request_id: "r", time_left: MINUTE, now: Timestamp::now() })
+        .await
+        .done()
+        .unwrap();
     (report, handler.notify().take())
 }
 
@@ -327,7 +332,12 @@ async fn the_deadline_is_kept_and_what_came_before_it_is_told() {
         );
         let start = Instant::now();
         let report = handler
-            .handle(Invocation { event: &event("create-access-key"), request_id: "r", time_left: left })
+            .handle(Invocation {
+                event: &event("create-access-key"),
+                request_id: "r",
+                time_left: left,
+                now: Timestamp::now(),
+            })
             .await
             .done()
             .unwrap();

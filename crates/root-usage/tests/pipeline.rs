@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use filter_pattern::Pattern;
 use filter_pattern::json::Json;
+use jiff::Timestamp;
 use root_usage::config::Config;
 use root_usage::email::{Message, SMS_MAX, SUBJECT_MAX};
 use root_usage::handler::{Handler, Invocation};
@@ -34,8 +35,11 @@ fn events() -> Vec<(String, String, Value)> {
 }
 
 async fn handle(handler: &Handler<Outbox, Recorded>, event: &str) -> (Report, Vec<Message>) {
-    let report =
-        handler.handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(60) }).await.done().unwrap();
+    let report = handler
+        .handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(60), now: Timestamp::now() })
+        .await
+        .done()
+        .unwrap();
     (report, handler.notify().take())
 }
 

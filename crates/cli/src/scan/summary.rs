@@ -212,7 +212,7 @@ impl Everything {
             let matches = letter.found.iter().map(|index| (*index, self.found[*index].matched.clone())).collect();
             if let Some(alert) = Alert::attributed(letter.origin, matches, letter.unreadable, &attribution) {
                 let answers = Answers::default().with_names(listed.names(&alert));
-                messages.extend(Message::within(&alert, &answers, style, topic::fits, || true)?);
+                messages.extend(Message::within(&alert, &answers, None, style, topic::fits, || true)?);
             }
         }
         Ok((self.found, messages, summary))

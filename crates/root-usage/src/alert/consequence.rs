@@ -103,7 +103,7 @@ pub fn severity(record: &Record, category: Category, access: Access) -> Severity
 }
 
 /// The severity of what was done, whatever key it was done with.
-pub(super) fn severity_of_deed(record: &Record, category: Category) -> Severity {
+pub(crate) fn severity_of_deed(record: &Record, category: Category) -> Severity {
     let succeeded = record.outcome().may_have_worked();
     match category {
         Category::Credentials | Category::Tampering | Category::Exposure | Category::Organization if succeeded => {

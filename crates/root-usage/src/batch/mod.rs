@@ -18,6 +18,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{DecodeError, Engine};
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
+use jiff::Timestamp;
 use memchr::memmem;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -175,6 +176,14 @@ impl Inflated {
     #[must_use]
     pub fn fault(&self) -> Option<&BatchError> {
         self.fault.as_ref()
+    }
+
+    /// When the newest log event was taken in: about when the batch came.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        let batch = self.batch(|_| true);
+        let times = batch.log_events.iter().filter_map(|event| event.entry().ok()).map(|entry| entry.timestamp);
+        times.max().and_then(|time| Timestamp::from_millisecond(time).ok())
     }
 
     /// Finds the log events, without reading any of them, and keeps those that are wanted.

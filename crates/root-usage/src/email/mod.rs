@@ -1,6 +1,7 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod account;
+mod chapter;
 mod detail;
 mod facts;
 mod held;
@@ -21,6 +22,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use thiserror::Error;
 
+pub use chapter::{Chapter, digest};
 pub use language::Language;
 use language::Mail;
 pub use notice::DamagedBatch;
@@ -31,6 +33,7 @@ use view::View;
 
 use crate::alert::{Alert, TrustedNetwork};
 use crate::history::Answers;
+use crate::incident::Kind;
 
 /// The most characters a text message on a phone may have.
 ///
@@ -110,10 +113,10 @@ impl Message {
     ///
     /// [`EmailError`] if the template or the document fails, which no content can cause.
     pub fn new(alert: &Alert, style: &Style, fits: impl Fn(&Self) -> bool) -> Result<Self, EmailError> {
-        Self::write(alert, &Answers::default(), style, fits, || true).map(|(message, _)| message)
+        Self::write(alert, &Answers::default(), None, style, fits, || true).map(|(message, _)| message)
     }
 
-    /// The same with what was looked up; `None` if time was up before it was small enough.
+    /// The same with what was looked up, as a mail of an incident; `None` if time was up before it was small enough.
     ///
     /// # Errors
     ///
@@ -121,21 +124,23 @@ impl Message {
     pub fn within(
         alert: &Alert,
         answers: &Answers,
+        chapter: Option<&Chapter>,
         style: &Style,
         fits: impl Fn(&Self) -> bool,
         in_time: impl Fn() -> bool,
     ) -> Result<Option<Self>, EmailError> {
-        Self::write(alert, answers, style, fits, in_time).map(|(message, fits)| fits.then_some(message))
+        Self::write(alert, answers, chapter, style, fits, in_time).map(|(message, fits)| fits.then_some(message))
     }
 
     fn write(
         alert: &Alert,
         answers: &Answers,
+        chapter: Option<&Chapter>,
         style: &Style,
         fits: impl Fn(&Self) -> bool,
         in_time: impl Fn() -> bool,
     ) -> Result<(Self, bool), EmailError> {
-        let subject = Subject::of(alert, &answers.names);
+        let subject = Subject::of(alert, &answers.names, chapter);
         let mut message = Self {
             sms: format!("{} {}", subject.as_str(), alert.id).chars().take(SMS_MAX).collect(),
             subject,
@@ -143,8 +148,12 @@ impl Message {
             document: String::new(),
         };
         for budget in &BUDGETS {
-            let view = View::new(alert, answers, style, budget, message.subject.as_str());
-            message.text = style.language.0.mail(&Mail::Alert(&view)).map_err(EmailError::Render)?;
+            let view = View::new(alert, answers, chapter, style, budget, message.subject.as_str());
+            let mail = match chapter {
+                Some(Chapter { kind: Kind::Update, .. }) => Mail::Update(&view),
+                _ => Mail::Alert(&view),
+            };
+            message.text = style.language.0.mail(&mail).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
             if fits(&message) {
                 return Ok((message, true));

@@ -30,7 +30,7 @@ impl Message {
     /// ids of the worst events.
     #[must_use]
     pub fn short(alert: &Alert, names: &Names, why: Short) -> Self {
-        let subject = Subject::of(alert, names);
+        let subject = Subject::of(alert, names, None);
         let mut lines = vec![
             subject.as_str().to_owned(),
             match why {

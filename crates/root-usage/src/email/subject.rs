@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use super::Clean;
 use super::account::Account;
+use super::chapter::Chapter;
 use crate::alert::{Action, Alert};
 use crate::directory::Names;
+use crate::incident::Whose;
 use crate::record::Outcome;
 
 /// The most characters an SNS subject may have.
@@ -26,14 +28,17 @@ impl Subject {
 
     /// The subject of the mail about an alert. The account comes first: of a subject a telephone shows 40 characters, and
     /// whoever is woken has to know whether it is production.
-    pub(super) fn of(alert: &Alert, names: &Names) -> Self {
+    pub(super) fn of(alert: &Alert, names: &Names, chapter: Option<&Chapter>) -> Self {
         let severity = alert.severity();
+        let tag = chapter.map(Chapter::tag).unwrap_or_default();
         let Some(actor) = alert.actors.first() else {
             let count = alert.unreadable.len();
             let events = if count == 1 { "log event" } else { "log events" };
             let (digits, name) = labels(Some(alert.origin.owner.as_str()).filter(|owner| !owner.is_empty()), names);
             let account = name.unwrap_or(digits);
-            return Self::clipped(&format!("{account} [{severity}] {count} CloudTrail {events} could not be read"));
+            return Self::clipped(&format!(
+                "{account} [{severity}] {count} CloudTrail {events} could not be read{tag}"
+            ));
         };
         let action = actor.gravest();
         let record = &action.record;
@@ -54,10 +59,10 @@ impl Subject {
         };
         let long = |name: &str| {
             let outcome = outcome_word(action);
-            format!("{account} [{severity}] {who} {name} {outcome} from {source} ({region}){more}")
+            format!("{account} [{severity}] {who} {name} {outcome} from {source} ({region}){more}{tag}")
         };
-        let short = |name: &str| format!("{account} [{severity}] {who} {name} {source} {region}");
-        let shortest = |name: &str| format!("{digits} [{severity}] {who} {name} {source} {region}");
+        let short = |name: &str| format!("{account} [{severity}] {who} {name} {source} {region}{tag}");
+        let shortest = |name: &str| format!("{digits} [{severity}] {who} {name} {source} {region}{tag}");
         // The action gives way first, then the account's name; severity, address, Region and account stay.
         for form in [&long as &dyn Fn(&str) -> String, &short, &shortest] {
             let room = SUBJECT_MAX.saturating_sub(form("").len());
@@ -70,6 +75,20 @@ impl Subject {
         }
         let room = SUBJECT_MAX.saturating_sub(shortest("").len());
         Self::clipped(&shortest(cut(&name, room)))
+    }
+
+    /// The subject of the mail that closes an incident.
+    pub(super) fn closing(account: Option<&Account>, whose: &Whose, chapter: &Chapter) -> Self {
+        let name = account.map(|account| account.subject_name().unwrap_or_else(|| printable(account.id.as_str())));
+        let account = name.map(|name| format!("{name} ")).unwrap_or_default();
+        let what = match whose {
+            Whose::Root { .. } => "Root quiet",
+            Whose::Other { .. } => "Nothing more",
+            Whose::FailedSignIns => "No failed sign-in",
+            Whose::Unreadable => "No unreadable log event",
+        };
+        let minutes = chapter.pace.quiet.as_mins();
+        Self::clipped(&format!("{account}[QUIET] {what} for {minutes} min{}", chapter.tag()))
     }
 
     pub(super) fn clipped(text: &str) -> Self {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::account::Account;
+use super::chapter::{Chapter, Incident};
 use super::facts::Facts;
 use super::held::HeldBack;
 use super::lines::{LeftOut, Line, Reads, fold_lines, masked};
@@ -35,6 +36,9 @@ pub(super) struct View {
     schema: &'static str,
     #[serde(rename = "alertId")]
     pub id: String,
+    /// The incident that it belongs to, where it is told as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
     pub severity: Severity,
     pub subject: String,
     pub rules: List,
@@ -213,7 +217,14 @@ pub(super) struct UnreadableLine {
 
 impl View {
     /// The view of an alert within a budget.
-    pub(super) fn new(alert: &Alert, answers: &Answers, style: &Style, budget: &Budget, subject: &str) -> Self {
+    pub(super) fn new(
+        alert: &Alert,
+        answers: &Answers,
+        chapter: Option<&Chapter>,
+        style: &Style,
+        budget: &Budget,
+        subject: &str,
+    ) -> Self {
         let others = alert.actors.get(budget.actors..).unwrap_or_default();
         let (others, left_out) = others.split_at(budget.other_actors.min(others.len()));
         let names = &answers.names;
@@ -228,8 +239,9 @@ impl View {
         });
         let section = |answered| Section::new(answered, alert, names, style, budget);
         Self {
-            schema: "root-usage-alert/1",
+            schema: if chapter.is_some() { "root-usage-alert/2" } else { "root-usage-alert/1" },
             id: alert.id.to_string(),
+            incident: chapter.map(|chapter| Incident::new(chapter, style)),
             severity: alert.severity(),
             subject: subject.to_owned(),
             rules: List::new(alert.rules().into_keys().map(Clean::name)),

@@ -1,5 +1,6 @@
 //! The pipeline: from the event that Lambda hands over to the mail, and a report of what was done.
 
+mod incidents;
 mod memory;
 mod notice;
 mod reading;
@@ -10,6 +11,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::join;
+use jiff::Timestamp;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
@@ -17,10 +19,12 @@ use crate::alert::{Alert, Origin};
 use crate::batch::{Batch, BatchError, Inflated};
 use crate::config::Config;
 use crate::directory::{Directory, Listed, names};
-use crate::email::{Message, Short};
+use crate::email::{Chapter, Message, Short};
 use crate::error::chain;
 use crate::fault::{Fault, caught, caught_async};
 use crate::history::{Answers, History, ask};
+use crate::incident::Pace;
+use crate::ledger::{InMemory, Ledger};
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::report::Report;
 use memory::{Key, Limited, Memory};
@@ -48,6 +52,8 @@ pub struct Invocation<'a> {
     pub request_id: &'a str,
     /// How long the invocation may still take.
     pub time_left: Duration,
+    /// What the clock says.
+    pub now: Timestamp,
 }
 
 /// Why an invocation failed. Lambda tries it again, and then puts the event into the dead-letter queue.
@@ -98,12 +104,14 @@ impl<E: Error + 'static> HandlerError<E> {
 }
 
 /// The pipeline, with what it remembers from one invocation to the next.
-pub struct Handler<N, H, D = Listed> {
+pub struct Handler<N, H, D = Listed, L = InMemory> {
     config: Config,
     notify: N,
     history: H,
     directory: D,
     memory: Memory,
+    /// Where incidents are remembered, and how fast they are told; `None` where each delivery has its own mail.
+    incidents: Option<(L, Pace)>,
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
@@ -133,6 +141,7 @@ impl<E: Error + 'static> Handled<E> {
 struct Run<'a> {
     event: &'a str,
     request_id: &'a str,
+    now: Timestamp,
     deadlines: Deadlines,
     report: &'a mut Report,
 }
@@ -159,16 +168,24 @@ impl<N: Notify, H: History> Handler<N, H> {
     /// The pipeline with this configuration. Accounts' names are those that it lists.
     pub fn new(config: Config, notify: N, history: H) -> Self {
         let directory = config.names.listed();
-        Self { config, notify, history, directory, memory: Memory::default(), clock: Box::new(Instant::now) }
+        let (memory, clock) = (Memory::default(), Box::new(Instant::now));
+        Self { config, notify, history, directory, memory, incidents: None, clock }
     }
 }
 
-impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
+impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// The same with accounts' names from elsewhere.
     #[must_use]
-    pub fn with_directory<E: Directory>(self, directory: E) -> Handler<N, H, E> {
-        let Self { config, notify, history, directory: _, memory, clock } = self;
-        Handler { config, notify, history, directory, memory, clock }
+    pub fn with_directory<E: Directory>(self, directory: E) -> Handler<N, H, E, L> {
+        let Self { config, notify, history, directory: _, memory, incidents, clock } = self;
+        Handler { config, notify, history, directory, memory, incidents, clock }
+    }
+
+    /// The same with incidents, remembered in a ledger and told at this pace.
+    #[must_use]
+    pub fn with_incidents<M: Ledger>(self, ledger: M, pace: Pace) -> Handler<N, H, D, M> {
+        let Self { config, notify, history, directory, memory, incidents: _, clock } = self;
+        Handler { config, notify, history, directory, memory, incidents: Some((ledger, pace)), clock }
     }
 
     /// The same with another clock.
@@ -183,7 +200,7 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
     }
 
     /// Handles one invocation.
-    pub async fn handle(&self, Invocation { event, request_id, time_left }: Invocation<'_>) -> Handled<N::Error> {
+    pub async fn handle(&self, Invocation { event, request_id, time_left, now }: Invocation<'_>) -> Handled<N::Error> {
         let started = Instant::now();
         let by = |rest: Duration| started + time_left.saturating_sub(rest);
         // Of an invocation that has little time from the start, half is for reading.
@@ -195,7 +212,7 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
         };
         let request = Request::of(event);
         let mut report = Report::default();
-        let run = Run { event, request_id, deadlines, report: &mut report };
+        let run = Run { event, request_id, now, deadlines, report: &mut report };
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
         let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
@@ -204,15 +221,25 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
     }
 
     async fn run(&self, mut run: Run<'_>, request: Option<Request>) -> Result<(), HandlerError<N::Error>> {
+        let result = self.own_work(&mut run, request).await;
+        // After it, so that nothing which is due waits because much comes.
+        let ticked = match &self.incidents {
+            Some(incidents) => self.tick(&mut run, incidents).await,
+            None => Ok(()),
+        };
+        result.and(ticked)
+    }
+
+    async fn own_work(&self, run: &mut Run<'_>, request: Option<Request>) -> Result<(), HandlerError<N::Error>> {
         match request {
-            Some(Request::Test) => return self.test(&mut run).await,
+            Some(Request::Test) => return self.test(run).await,
             Some(Request::Heartbeat) => {
-                self.heartbeat(&mut run).await;
+                self.heartbeat(run).await;
                 return Ok(());
             }
+            Some(Request::Tick) => return Ok(()),
             None => {}
         }
-        let run = &mut run;
         let inflated = match Inflated::from_event(run.event, self.config.max_batch_bytes) {
             Ok(inflated) => inflated,
             Err(fault @ (BatchError::Empty | BatchError::Envelope(_))) => return Err(fault.into()),
@@ -238,16 +265,26 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
     /// Reads log events, and mails what there is to tell: as much at once as fits into memory.
     async fn read(&self, run: &mut Run<'_>, batch: &Batch<'_>) -> Result<(), HandlerError<N::Error>> {
         let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
+        let mut portion = 0;
         loop {
             let in_time = || (self.clock)() < run.deadlines.reading;
             let mut found = reading.next(run.report, in_time);
-            found.forget(&self.memory.mailed(&found.keys()).await, run.report);
+            let told = match &self.incidents {
+                // Without an answer none is taken for told.
+                Some((ledger, _)) => ledger.told_of(&found.keys()).await.unwrap_or_default(),
+                None => self.memory.mailed(&found.keys()).await,
+            };
+            found.forget(&told, run.report);
             let cut = found.cut;
             let keys = found.keys();
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             if let Some(alert) = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside()) {
-                self.tell(run, alert, &keys).await?;
+                match &self.incidents {
+                    Some(incidents) => self.arrive(run, alert, portion, incidents).await?,
+                    None => self.tell(run, alert, &keys).await?,
+                }
             }
+            portion += 1;
             if cut {
                 return Err(HandlerError::Time);
             }
@@ -270,7 +307,7 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
         };
         let answers = self.ask(&alert, run.deadlines.lookups).await;
         run.report.history_failures += answers.failures;
-        let result = self.publish_alert(run, &alert, &answers).await;
+        let result = self.publish_alert(run, &alert, &answers, None).await;
         match &result {
             Err(error) if error.may_have_arrived() => self.memory.lost(alert.id).await,
             Err(_) => {}
@@ -303,8 +340,9 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
         run: &mut Run<'_>,
         alert: &Alert,
         answers: &Answers,
+        chapter: Option<&Chapter>,
     ) -> Result<Form, HandlerError<N::Error>> {
-        let (why, error) = match self.write(alert, answers, run.deadlines) {
+        let (why, error) = match self.write(alert, answers, chapter, run.deadlines) {
             Ok(message) => match self.publish(run, &message).await {
                 Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase => {
                     (Short::Refused, chain(&error))
@@ -319,14 +357,20 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
     }
 
     /// Writes an alert out, or says why that can't be.
-    fn write(&self, alert: &Alert, answers: &Answers, deadlines: Deadlines) -> Result<Message, (Short, String)> {
+    fn write(
+        &self,
+        alert: &Alert,
+        answers: &Answers,
+        chapter: Option<&Chapter>,
+        deadlines: Deadlines,
+    ) -> Result<Message, (Short, String)> {
         let in_time = || (self.clock)() < deadlines.writing;
         let late = || (Short::Time, "there is no time to write it out".to_owned());
         if !in_time() {
             return Err(late());
         }
         let fits = |message: &Message| self.notify.fits(message);
-        match caught(|| Message::within(alert, answers, &self.config.style, fits, in_time)) {
+        match caught(|| Message::within(alert, answers, chapter, &self.config.style, fits, in_time)) {
             Ok(Ok(Some(message))) => Ok(message),
             Ok(Ok(None)) => Err(late()),
             Ok(Err(error)) => Err((Short::Fault, chain(&error))),

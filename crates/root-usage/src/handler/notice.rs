@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,9 +15,10 @@ use crate::email::{DamagedBatch, Message};
 use crate::error::chain;
 use crate::fault::Fault;
 use crate::history::{By, History, Query};
+use crate::ledger::Ledger;
 use crate::notify::Notify;
 
-impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
+impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// Mails that a batch can't be read: once for each, and one in a while for all. The invocation fails whatever comes of
     /// this.
     pub(super) async fn tell_damaged(
@@ -37,7 +38,7 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
             event_bytes: run.event.len(),
             inflated_bytes,
             log_events: batch.others + batch.log_events.len(),
-            time: Timestamp::now(),
+            time: run.now,
         };
         let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
         let names = look_up(&self.directory, std::iter::once(damaged.origin.owner.as_str()), deadline).await;
@@ -56,7 +57,7 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
             tracing::warn!("a test went out less than a minute ago");
             return Ok(());
         }
-        match Message::test(&self.config.style, &self.config.rules, Timestamp::now()) {
+        match Message::test(&self.config.style, &self.config.rules, run.now) {
             Ok(message) => self.publish(run, &message).await,
             Err(error) => Err(Fault::from(&error as &dyn Error).into()),
         }
@@ -68,7 +69,7 @@ impl<N: Notify, H: History, D: Directory> Handler<N, H, D> {
     pub(super) async fn heartbeat(&self, run: &mut Run<'_>) {
         let Some(topic) = &self.config.alert_topic else { return };
         let last = run.deadlines.publishing;
-        let to = Timestamp::now();
+        let to = run.now;
         let from = to.checked_sub(SignedDuration::from_mins(1)).unwrap_or(to);
         let query = Query { region: topic.region().to_owned(), by: By::Root, from, to, page: None };
         match timeout_at(last, self.history.look_up(&query, last)).await {

@@ -10,6 +10,8 @@ pub(super) enum Request {
     Test,
     /// `{"heartbeat":{}}`: make a call that CloudTrail records.
     Heartbeat,
+    /// `{"tick":{}}`: tell what is due.
+    Tick,
 }
 
 impl Request {
@@ -24,6 +26,8 @@ impl Request {
             test: Option<&'a RawValue>,
             #[serde(borrow)]
             heartbeat: Option<&'a RawValue>,
+            #[serde(borrow)]
+            tick: Option<&'a RawValue>,
         }
         // Batches are longer: they are not read twice.
         if event.len() > 1024 {
@@ -32,6 +36,7 @@ impl Request {
         match serde_json::from_str(event).ok()? {
             Keys { awslogs: None, test: Some(_), .. } => Some(Self::Test),
             Keys { awslogs: None, heartbeat: Some(_), .. } => Some(Self::Heartbeat),
+            Keys { awslogs: None, tick: Some(_), .. } => Some(Self::Tick),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use root_usage::config::Config;
 use root_usage::email::{Message, SUBJECT_MAX};
 use root_usage::handler::{Handler, HandlerError, Invocation};
@@ -113,7 +114,10 @@ pub fn handler(topic: Topic) -> Handler<Topic, Recorded> {
 }
 
 pub async fn invoke<H: History>(handler: &Handler<Topic, H>, event: &str) -> Result<Report, HandlerError<NotTaken>> {
-    handler.handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(30) }).await.done()
+    handler
+        .handle(Invocation { event, request_id: "r", time_left: Duration::from_secs(30), now: Timestamp::now() })
+        .await
+        .done()
 }
 
 fn schema(text: &str) -> jsonschema::Validator {
@@ -123,7 +127,7 @@ fn schema(text: &str) -> jsonschema::Validator {
 pub fn valid(message: &Message) {
     let document: Value = serde_json::from_str(&message.document).unwrap();
     let of = match document["schema"].as_str().unwrap() {
-        "root-usage-alert/1" => include_str!("../../../../docs/alert.schema.json"),
+        "root-usage-alert/1" | "root-usage-alert/2" => include_str!("../../../../docs/alert.schema.json"),
         _ => include_str!("../../../../docs/notice.schema.json"),
     };
     let errors: Vec<_> = schema(of).iter_errors(&document).map(|error| error.to_string()).collect();

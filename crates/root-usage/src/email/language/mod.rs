@@ -8,6 +8,7 @@ mod japanese;
 
 use std::fmt;
 
+use super::chapter::Closing;
 use super::detail::Safe;
 use super::notice::{Damaged, Test};
 use super::view::View;
@@ -42,6 +43,12 @@ pub(super) trait Words: fmt::Debug + Sync {
 pub(super) enum Mail<'a> {
     /// What somebody did.
     Alert(&'a View),
+    /// What waited in an incident.
+    Update(&'a View),
+    /// The lines of it that the closing mail repeats.
+    Digest(&'a View),
+    /// That an incident is quiet.
+    Closing(&'a Closing<'a>),
     /// That mails arrive.
     Test(&'a Test),
     /// A batch that can't be read.

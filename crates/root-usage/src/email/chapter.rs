@@ -1,0 +1,159 @@
+//! The mails of an incident.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::account::Account;
+use super::language::Mail;
+use super::moment::Moment;
+use super::view::View;
+use super::{Budget, Clean, Message, SMS_MAX, Style, Subject};
+use crate::alert::Alert;
+use crate::directory::Names;
+use crate::history::Answers;
+use crate::incident::{IncidentId, Kind, Pace, Whose};
+
+/// The most lines of a closing mail's story: what is more is counted. Fifteen hundred of the longest fit into a message.
+const STORY_MAX: usize = 120;
+
+/// The most event ids in the document of a closing mail.
+const EVENT_IDS_MAX: usize = 1000;
+
+/// How much of one mail a closing mail repeats.
+const DIGEST: Budget = Budget { actors: 5, other_actors: 0, lines: 12, kinds: 12, event_ids: 0 };
+
+/// Which mail of which incident.
+#[derive(Debug, Clone, Copy)]
+pub struct Chapter {
+    /// The incident.
+    pub id: IncidentId,
+    /// Why it goes out.
+    pub kind: Kind,
+    /// Its number, beginning with 1, so that a gap shows.
+    pub number: u32,
+    /// When it was written.
+    pub now: Timestamp,
+    /// How fast the incident is told.
+    pub pace: Pace,
+}
+
+impl Chapter {
+    /// How an incident stands at the end of a subject.
+    pub(super) fn tag(&self) -> String {
+        format!(" #{}", self.id)
+    }
+}
+
+/// Which mail of which incident, as the templates and the document see it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Incident {
+    pub id: String,
+    pub number: u32,
+    pub kind: Kind,
+    #[serde(skip)]
+    pub now: Moment,
+    #[serde(skip)]
+    pub pace: Pace,
+}
+
+impl Incident {
+    pub fn new(chapter: &Chapter, style: &Style) -> Self {
+        Self {
+            id: chapter.id.to_string(),
+            number: chapter.number,
+            kind: chapter.kind,
+            now: Moment::new(chapter.now, style),
+            pace: chapter.pace,
+        }
+    }
+
+    /// The mail before this one.
+    pub fn before(&self) -> u32 {
+        self.number.saturating_sub(1)
+    }
+}
+
+/// What a closing mail tells.
+pub(super) struct Closing<'a> {
+    pub incident: Incident,
+    pub account: Option<Account>,
+    pub whose: &'a Whose,
+    pub function: Clean,
+    /// What was told, in that order.
+    pub story: &'a [&'a str],
+    pub left_out: usize,
+    /// The next incident has begun.
+    pub goes_on: bool,
+}
+
+/// The document of a closing mail, as `docs/notice.schema.json` describes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    schema: &'static str,
+    kind: &'static str,
+    subject: &'a str,
+    time: String,
+    function: &'a Clean,
+    incident: &'a Incident,
+    account: Option<&'a Account>,
+    story: &'a [&'a str],
+    lines_left_out: usize,
+    /// What this mail is the first to tell.
+    event_ids: Vec<String>,
+    event_ids_left_out: usize,
+}
+
+/// What a closing mail will tell of an alert that is told now: a few lines, in the mail's words.
+#[must_use]
+pub fn digest(alert: &Alert, style: &Style) -> Vec<String> {
+    let view = View::new(alert, &Answers::default(), None, style, &DIGEST, "");
+    let lines = style.language.0.mail(&Mail::Digest(&view)).unwrap_or_default();
+    lines.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect()
+}
+
+impl Message {
+    /// The mail that closes an incident: all that was told of it, in order, and what is left, told in it first.
+    #[must_use]
+    pub fn closing(
+        chapter: &Chapter,
+        whose: &Whose,
+        story: &[&str],
+        last: Option<&Alert>,
+        goes_on: bool,
+        names: &Names,
+        style: &Style,
+    ) -> Self {
+        let actions = || last.into_iter().flat_map(|alert| &alert.actors).flat_map(|actor| &actor.actions);
+        let ids = || actions().filter_map(|action| action.record.event_id());
+        let account = whose.account().filter(|account| !account.is_empty()).map(|id| Account::new(id, names));
+        let shown = &story[..story.len().min(STORY_MAX)];
+        let closing = Closing {
+            incident: Incident::new(chapter, style),
+            account,
+            whose,
+            function: Clean::name(&style.function),
+            story: shown,
+            left_out: story.len() - shown.len(),
+            goes_on,
+        };
+        let subject = Subject::closing(closing.account.as_ref(), whose, chapter);
+        let document = Document {
+            schema: "root-usage-notice/1",
+            kind: "incident-closed",
+            subject: subject.as_str(),
+            time: chapter.now.to_string(),
+            function: &closing.function,
+            incident: &closing.incident,
+            account: closing.account.as_ref(),
+            story: shown,
+            lines_left_out: closing.left_out,
+            event_ids: ids().take(EVENT_IDS_MAX).map(|id| Clean::name(id).to_string()).collect(),
+            event_ids_left_out: ids().count().saturating_sub(EVENT_IDS_MAX),
+        };
+        let document = serde_json::to_string(&document).unwrap_or_default();
+        let text = style.language.0.mail(&Mail::Closing(&closing)).unwrap_or_else(|_| subject.as_str().to_owned());
+        Self { sms: subject.as_str().chars().take(SMS_MAX).collect(), subject, text, document }
+    }
+}

@@ -1,0 +1,104 @@
+//! Whose incident something belongs to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::alert::{Actor, Alert, Held, Identity, Kind};
+
+/// The most identities of one delivery that have an incident each. With more, the delivery is told in a mail of its own.
+pub const IDENTITIES_MAX: usize = 20;
+
+/// Whose incident something belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whose {
+    /// Root's of one account. Where no record names the account, it is empty.
+    Root {
+        /// Twelve digits.
+        account: String,
+    },
+    /// Somebody else's in one account: for whoever assumes a role chooses the session's name, the role's.
+    Other {
+        /// Twelve digits.
+        account: String,
+        /// An ARN, or what there is of it.
+        issuer: String,
+    },
+    /// Failed sign-ins and requests for a new password, in all accounts together: whoever tries one tries sixty.
+    FailedSignIns,
+    /// Log events that can't be read.
+    Unreadable,
+}
+
+impl Whose {
+    fn of(actor: &Actor) -> Self {
+        let record = &actor.gravest().record;
+        let account = actor.first(|record| record.account()).unwrap_or_default().to_owned();
+        match Kind::of(actor) {
+            Some(Kind::SignIns | Kind::Recoveries) => Self::FailedSignIns,
+            _ if actor.identity == Identity::Root => Self::Root { account },
+            _ => {
+                let role = record.text(&["userIdentity", "sessionContext", "sessionIssuer", "arn"]);
+                let issuer = role.or_else(|| record.arn()).or_else(|| record.text(&["userIdentity", "principalId"]));
+                Self::Other { account, issuer: issuer.unwrap_or_default().to_owned() }
+            }
+        }
+    }
+}
+
+impl Whose {
+    /// The account, where it is one.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Root { account } | Self::Other { account, .. } => Some(account),
+            Self::FailedSignIns | Self::Unreadable => None,
+        }
+    }
+}
+
+/// What it is known by in a ledger.
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root { account } => write!(f, "root/{account}"),
+            Self::Other { account, issuer } => write!(f, "other/{account}/{issuer}"),
+            Self::FailedSignIns => f.write_str("failed-sign-ins"),
+            Self::Unreadable => f.write_str("unreadable"),
+        }
+    }
+}
+
+/// An alert taken apart, by whose incident it belongs to; whole if there are too many for an incident each.
+///
+/// # Errors
+///
+/// The alert itself, with more than [`IDENTITIES_MAX`] identities.
+pub fn by_identity(alert: Alert) -> Result<Vec<(Whose, Alert)>, Box<Alert>> {
+    let mut identities: Vec<Whose> = alert.actors.iter().map(Whose::of).collect();
+    let each = identities.clone();
+    identities.sort_unstable();
+    identities.dedup();
+    if identities.len() > IDENTITIES_MAX {
+        return Err(Box::new(alert));
+    }
+    let mut parts: BTreeMap<Whose, Vec<Actor>> = BTreeMap::new();
+    for (whose, actor) in each.into_iter().zip(alert.actors) {
+        parts.entry(whose).or_default().push(actor);
+    }
+    let part = |actors, unreadable| Alert {
+        id: alert.id,
+        origin: alert.origin.clone(),
+        actors,
+        unreadable,
+        held: Held::default(),
+        may_be_repeated: false,
+    };
+    let mut parts: Vec<(Whose, Alert)> =
+        parts.into_iter().map(|(whose, actors)| (whose, part(actors, Vec::new()))).collect();
+    if !alert.unreadable.is_empty() {
+        parts.push((Whose::Unreadable, part(Vec::new(), alert.unreadable)));
+    }
+    // The gravest first: it is told before anything can go wrong with the others.
+    parts.sort_by_key(|(_, part)| part.severity());
+    Ok(parts)
+}

@@ -1,0 +1,203 @@
+//! What is known of incidents, whichever instance learned it: each call is one write or one read of the store behind it.
+//!
+//! | item | holds |
+//! | --- | --- |
+//! | [`Part`] | what one delivery brought of one identity and what is not told yet; it never expires |
+//! | event | the delivery as it arrived, so that there is one way to read it |
+//! | [`Current`] | the open incident of an identity |
+//! | news | what an incident has seen, and the slots of its budgets |
+//! | [`Told`] | that a part was told, its records for finding duplicates, and what of it the closing mail tells |
+//!
+//! A write whose condition is lost is an answer, not an error. One whose condition is lost to this very owner was won:
+//! the first try arrived, and its answer didn't.
+
+mod memory;
+
+use std::collections::HashSet;
+use std::error::Error;
+
+use jiff::Timestamp;
+
+use crate::incident::{Budget, IncidentId, Topic, Whose};
+pub use memory::InMemory;
+
+/// What names a part: a SHA-256 over the delivery and the identity, so that a delivery that comes again has the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartKey(pub [u8; 32]);
+
+/// What names a record.
+pub type RecordKey = [u8; 32];
+
+/// Who works on a part: one invocation, for as long as its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner(pub u64);
+
+/// What one delivery brought of one identity, and what is not told yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub key: PartKey,
+    /// Whose it is.
+    pub whose: Whose,
+    /// It closes its incident, and has no delivery.
+    pub closes: bool,
+    /// The incident, once it is known.
+    pub incident: Option<IncidentId>,
+    /// From when on anybody tells it.
+    pub due: Timestamp,
+    /// Until when its owner is at it.
+    pub lease: Timestamp,
+    /// Who has it, or had it last.
+    pub owner: Owner,
+    /// How often it was claimed: what failed several times is told in another way.
+    pub tries: u32,
+}
+
+/// The open incident of an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Current {
+    /// Whose it is.
+    pub whose: Whose,
+    /// Its name.
+    pub id: IncidentId,
+    /// The part that opened it, which is told first, also when it comes again.
+    pub first: PartKey,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When something of it came last.
+    pub last: Timestamp,
+}
+
+/// That a part was told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The incident.
+    pub incident: Option<IncidentId>,
+    /// The keys of its records.
+    pub records: Vec<RecordKey>,
+    /// What the closing mail tells of it: bounded, in the order in which it was told.
+    pub digest: Vec<String>,
+}
+
+/// What became of a part that was to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// It is kept.
+    New,
+    /// It was kept before, as this.
+    Before(Part),
+}
+
+/// A store of what is known of incidents.
+///
+/// Its times are those of its callers, whose clocks may differ.
+pub trait Ledger {
+    /// Why it can't be asked.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Whether a part was told.
+    fn is_told(&self, part: PartKey) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Which of these records were told.
+    fn told_of(&self, records: &[RecordKey]) -> impl Future<Output = Result<HashSet<RecordKey>, Self::Error>> + Send;
+
+    /// A part that is not told yet.
+    fn part(&self, key: PartKey) -> impl Future<Output = Result<Option<Part>, Self::Error>> + Send;
+
+    /// Keeps a part's delivery, before the part: each has its own, so that whoever forgets one takes it from no other.
+    fn keep_event(&self, key: PartKey, event: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// A part's delivery.
+    fn event(&self, key: PartKey) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send;
+
+    /// Keeps a part, if there is none by this key.
+    fn keep(&self, part: &Part) -> impl Future<Output = Result<Kept, Self::Error>> + Send;
+
+    /// Takes a part over that nobody is at, for `owner` until `lease`. What was read of it has to be so still.
+    fn claim(
+        &self,
+        part: &Part,
+        owner: Owner,
+        lease: Timestamp,
+    ) -> impl Future<Output = Result<Option<Part>, Self::Error>> + Send;
+
+    /// Lets a part of `owner`'s wait until it is due; whether it was still theirs.
+    fn wait(
+        &self,
+        key: PartKey,
+        owner: Owner,
+        incident: IncidentId,
+        due: Timestamp,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Says of a part that it is told.
+    fn tell(&self, key: PartKey, told: &Told) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Forgets a part of `owner`'s, and its delivery.
+    fn forget(&self, key: PartKey, owner: Owner) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Every part that is not told yet.
+    fn parts(&self) -> impl Future<Output = Result<Vec<Part>, Self::Error>> + Send;
+
+    /// The open incident of an identity.
+    fn current(&self, whose: &Whose) -> impl Future<Output = Result<Option<Current>, Self::Error>> + Send;
+
+    /// Every open incident.
+    fn all_current(&self) -> impl Future<Output = Result<Vec<Current>, Self::Error>> + Send;
+
+    /// Opens an incident, in place of `old`, which has to be as it was read, and keeps the part that closes that one; all of
+    /// it or nothing. Whether it was done.
+    fn open(
+        &self,
+        new: &Current,
+        old: Option<&Current>,
+        closing: Option<&Part>,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Says that something came of an incident, if it is still the open one; whether it is.
+    fn touch(
+        &self,
+        whose: &Whose,
+        id: IncidentId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Ends an incident that is as it was read, and keeps the part that closes it; both or nothing.
+    fn close(&self, current: &Current, closing: &Part) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Whether a topic is new in an incident. To the part that made it so it stays new.
+    fn is_new(
+        &self,
+        incident: IncidentId,
+        topic: Topic,
+        part: PartKey,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Takes one of a budget's slots; when one will be free, if none is. A part that took one has it still. `None` for the
+    /// incident is all of them.
+    fn spend(
+        &self,
+        incident: Option<IncidentId>,
+        topic: Topic,
+        budget: Budget,
+        part: PartKey,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Spent, Self::Error>> + Send;
+
+    /// The number of an incident's next mail, beginning with 1.
+    fn number(&self, incident: IncidentId) -> impl Future<Output = Result<u32, Self::Error>> + Send;
+
+    /// What was told of an incident, in that order.
+    fn story(&self, incident: IncidentId) -> impl Future<Output = Result<Vec<Told>, Self::Error>> + Send;
+}
+
+/// Whether a budget had something left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// It had.
+    Taken,
+    /// It will, at this time.
+    From(Timestamp),
+    /// It never will.
+    Never,
+}

@@ -1,0 +1,519 @@
+//! A world of several instances, made from a seed.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, pending, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use root_usage::config::Config;
+use root_usage::email::Message;
+use root_usage::handler::{Handler, Invocation};
+use root_usage::history::Recorded;
+use root_usage::incident::{Budget, IncidentId, Pace, Topic, Whose};
+use root_usage::ledger::{Current, InMemory, Kept, Ledger, Owner, Part, PartKey, RecordKey, Spent, Told};
+use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
+
+use crate::deeds::{Deed, after, delivery};
+
+/// A bug that an earlier design had, or that is easily made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// Nobody looks again whether a part was told, after keeping it.
+    NoSecondLook,
+    /// Which part opened an incident is not kept.
+    FirstIsForgotten,
+    /// An incident is closed while others are at its parts.
+    ClosesBeforeParts,
+    /// What is under way is not kept.
+    KeepsNothing,
+    /// What was kept is never looked for.
+    NobodyTicks,
+    /// A lease is ignored: whoever comes takes the part.
+    NoLease,
+}
+
+impl Bug {
+    pub const ALL: [Self; 6] = [
+        Self::NoSecondLook,
+        Self::FirstIsForgotten,
+        Self::ClosesBeforeParts,
+        Self::KeepsNothing,
+        Self::NobodyTicks,
+        Self::NoLease,
+    ];
+}
+
+/// What can go wrong at a call.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    FailsBefore,
+    FailsAfter,
+    DropsBefore,
+    DropsAfter,
+    /// It is made twice, and the second answer counts.
+    Twice,
+}
+
+/// What became of a record.
+pub struct Fate {
+    pub id: String,
+    /// When it was first delivered.
+    pub invoked: i64,
+    /// How long it may wait.
+    pub limit: i64,
+    /// When mails told it.
+    pub told: Vec<i64>,
+    /// Every invocation with it failed, so that it is in the queue.
+    pub failed: bool,
+}
+
+pub struct Outcome {
+    pub records: Vec<Fate>,
+    /// Parts that nobody told in the end.
+    pub left: usize,
+    pub calls: usize,
+    /// What went wrong. A call of the ledger that was made twice did not; a mail that was sent twice did.
+    pub faults: usize,
+    /// Of which incident, and why; in order. What was told without a ledger is of none.
+    pub mails: Vec<Option<(String, String)>>,
+    pub log: Vec<String>,
+}
+
+/// SplitMix64, Vigna 2015: enough to choose with.
+struct Dice(AtomicU64);
+
+impl Dice {
+    fn roll(&self, sides: u64) -> u64 {
+        let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+struct Shared {
+    dice: Dice,
+    bug: Option<Bug>,
+    items: InMemory,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    now: i64,
+    calls: usize,
+    /// At which calls something goes wrong.
+    faults: Vec<(usize, Fault)>,
+    /// How often it did.
+    hit: usize,
+    /// The invocation that is polled has to be dropped.
+    drop: bool,
+    /// The invocation that last asked for the open incidents.
+    closing: Option<usize>,
+    mails: Vec<(i64, Message)>,
+    log: Vec<String>,
+    looked: HashSet<(PartKey, usize)>,
+    invocation: usize,
+}
+
+#[derive(Clone)]
+struct World(Arc<Shared>);
+
+/// A call that did not come through, or whose answer did not.
+#[derive(Debug)]
+struct Lost;
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("lost")
+    }
+}
+
+impl Error for Lost {}
+
+impl Refusal for Lost {
+    fn remedy(&self) -> Remedy {
+        Remedy::Retry
+    }
+
+    fn may_have_arrived(&self) -> bool {
+        true
+    }
+}
+
+/// Lets others go on.
+async fn step_aside() {
+    let mut asked = false;
+    poll_fn(|_| if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+impl World {
+    fn has(&self, bug: Bug) -> bool {
+        self.0.bug == Some(bug)
+    }
+
+    /// One call, with whatever goes wrong at it.
+    async fn call<T, F: Future<Output = Result<T, Infallible>>>(
+        &self,
+        what: &str,
+        effect: impl Fn() -> F,
+    ) -> Result<T, Lost> {
+        step_aside().await;
+        let fault = {
+            let mut state = self.0.state.lock().unwrap();
+            state.calls += 1;
+            let number = state.calls;
+            let fault = state.faults.iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault);
+            state.hit += usize::from(fault.is_some_and(|fault| !matches!(fault, Fault::Twice) || what == "publish"));
+            let line = format!(
+                "{:6} invocation {} {what}{}",
+                state.now,
+                state.invocation,
+                match fault {
+                    Some(fault) => format!(" {fault:?}"),
+                    None => String::new(),
+                }
+            );
+            state.log.push(line);
+            fault
+        };
+        let Ok(answer) = match fault {
+            None => effect().await,
+            Some(Fault::FailsBefore) => return Err(Lost),
+            Some(Fault::DropsBefore) => self.end().await,
+            Some(Fault::FailsAfter) => {
+                let Ok(_) = effect().await;
+                return Err(Lost);
+            }
+            Some(Fault::DropsAfter) => {
+                let Ok(_) = effect().await;
+                self.end().await
+            }
+            Some(Fault::Twice) => {
+                let Ok(_) = effect().await;
+                effect().await
+            }
+        };
+        Ok(answer)
+    }
+
+    async fn end<T>(&self) -> T {
+        self.0.state.lock().unwrap().drop = true;
+        pending().await
+    }
+}
+
+impl Notify for World {
+    type Error = Lost;
+
+    fn fits(&self, message: &Message) -> bool {
+        root_usage::notify::topic::fits(message)
+    }
+
+    async fn publish(&self, message: &Message) -> Result<Receipt, Lost> {
+        self.call("publish", || async {
+            let mut state = self.0.state.lock().unwrap();
+            let now = state.now;
+            state.log.push(format!("{now:6} MAIL {}", message.subject.as_str()));
+            state.mails.push((now, message.clone()));
+            Ok(Receipt { message_id: "m".to_owned() })
+        })
+        .await
+    }
+}
+
+impl Ledger for World {
+    type Error = Lost;
+
+    async fn is_told(&self, part: PartKey) -> Result<bool, Lost> {
+        let invocation = self.0.state.lock().unwrap().invocation;
+        let again = !self.0.state.lock().unwrap().looked.insert((part, invocation));
+        let told = self.call("is_told", || self.0.items.is_told(part)).await?;
+        Ok(told && !(again && self.has(Bug::NoSecondLook)))
+    }
+
+    async fn told_of(&self, records: &[RecordKey]) -> Result<HashSet<RecordKey>, Lost> {
+        // Records are looked up by part alone, so that this finds what the order of the writes does.
+        let _ = records;
+        Ok(HashSet::new())
+    }
+
+    async fn part(&self, key: PartKey) -> Result<Option<Part>, Lost> {
+        let part = self.call("part", || self.0.items.part(key)).await?;
+        let lapsed = |part: Part| Part { lease: Timestamp::UNIX_EPOCH, ..part };
+        Ok(if self.has(Bug::NoLease) { part.map(lapsed) } else { part })
+    }
+
+    async fn keep_event(&self, key: PartKey, event: &str) -> Result<(), Lost> {
+        self.call("keep_event", || self.0.items.keep_event(key, event)).await
+    }
+
+    async fn event(&self, key: PartKey) -> Result<Option<String>, Lost> {
+        self.call("event", || self.0.items.event(key)).await
+    }
+
+    async fn keep(&self, part: &Part) -> Result<Kept, Lost> {
+        let kept = || async {
+            match self.0.items.part(part.key).await? {
+                None if self.has(Bug::KeepsNothing) => Ok(Kept::New),
+                _ => self.0.items.keep(part).await,
+            }
+        };
+        self.call("keep", kept).await
+    }
+
+    async fn claim(&self, part: &Part, owner: Owner, lease: Timestamp) -> Result<Option<Part>, Lost> {
+        let claim = || async {
+            match self.0.items.part(part.key).await? {
+                Some(found) if self.has(Bug::NoLease) => self.0.items.claim(&found, owner, lease).await,
+                _ => self.0.items.claim(part, owner, lease).await,
+            }
+        };
+        self.call("claim", claim).await
+    }
+
+    async fn wait(&self, key: PartKey, owner: Owner, incident: IncidentId, due: Timestamp) -> Result<bool, Lost> {
+        self.call("wait", || self.0.items.wait(key, owner, incident, due)).await
+    }
+
+    async fn tell(&self, key: PartKey, told: &Told) -> Result<(), Lost> {
+        self.call("tell", || self.0.items.tell(key, told)).await
+    }
+
+    async fn forget(&self, key: PartKey, owner: Owner) -> Result<(), Lost> {
+        self.call("forget", || self.0.items.forget(key, owner)).await
+    }
+
+    async fn parts(&self) -> Result<Vec<Part>, Lost> {
+        // After it has asked for the open incidents, an invocation asks for the parts once more, at once.
+        let parts = self.call("parts", || self.0.items.parts()).await?;
+        let lapsed = |part: Part| Part { lease: Timestamp::UNIX_EPOCH, ..part };
+        let closing = {
+            let state = self.0.state.lock().unwrap();
+            state.closing == Some(state.invocation)
+        };
+        Ok(match self.0.bug {
+            Some(Bug::NobodyTicks) => Vec::new(),
+            Some(Bug::ClosesBeforeParts) if closing => Vec::new(),
+            Some(Bug::NoLease) => parts.into_iter().map(lapsed).collect(),
+            _ => parts,
+        })
+    }
+
+    async fn current(&self, whose: &Whose) -> Result<Option<Current>, Lost> {
+        let current = self.call("current", || self.0.items.current(whose)).await?;
+        let forgotten = |current: Current| Current { first: PartKey([0; 32]), ..current };
+        Ok(if self.has(Bug::FirstIsForgotten) { current.map(forgotten) } else { current })
+    }
+
+    async fn all_current(&self) -> Result<Vec<Current>, Lost> {
+        let all = self.call("all_current", || self.0.items.all_current()).await;
+        let mut state = self.0.state.lock().unwrap();
+        state.closing = Some(state.invocation);
+        all
+    }
+
+    async fn open(&self, new: &Current, old: Option<&Current>, closing: Option<&Part>) -> Result<bool, Lost> {
+        self.call("open", || self.0.items.open(new, old, closing)).await
+    }
+
+    async fn touch(&self, whose: &Whose, id: IncidentId, now: Timestamp) -> Result<bool, Lost> {
+        self.call("touch", || self.0.items.touch(whose, id, now)).await
+    }
+
+    async fn close(&self, current: &Current, closing: &Part) -> Result<bool, Lost> {
+        self.call("close", || self.0.items.close(current, closing)).await
+    }
+
+    async fn is_new(&self, incident: IncidentId, topic: Topic, part: PartKey) -> Result<bool, Lost> {
+        self.call("is_new", || self.0.items.is_new(incident, topic, part)).await
+    }
+
+    async fn spend(
+        &self,
+        incident: Option<IncidentId>,
+        topic: Topic,
+        budget: Budget,
+        part: PartKey,
+        now: Timestamp,
+    ) -> Result<Spent, Lost> {
+        self.call("spend", || self.0.items.spend(incident, topic, budget, part, now)).await
+    }
+
+    async fn number(&self, incident: IncidentId) -> Result<u32, Lost> {
+        self.call("number", || self.0.items.number(incident)).await
+    }
+
+    async fn story(&self, incident: IncidentId) -> Result<Vec<Told>, Lost> {
+        self.call("story", || self.0.items.story(incident)).await
+    }
+}
+
+/// An invocation that is planned, or that Lambda tries again.
+#[derive(Clone)]
+struct Planned {
+    at: i64,
+    /// The delivery; none for a tick.
+    delivery: Option<usize>,
+    attempt: u32,
+}
+
+struct Running<'a> {
+    number: usize,
+    planned: Planned,
+    began: i64,
+    future: Pin<Box<dyn Future<Output = bool> + 'a>>,
+}
+
+/// How long Lambda waits before it tries again. Source: Lambda Developer Guide, "Asynchronous invocation".
+const RETRIES: [i64; 2] = [60, 120];
+
+/// The function's timeout, in seconds.
+const TIMEOUT: i64 = 30;
+
+/// One run.
+pub fn run(seed: u64, faults: usize, bug: Option<Bug>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async { play(seed, faults, bug) })
+}
+
+/// Deliveries of a few kinds, close together or far apart, and records with how long they may wait.
+fn deliveries(dice: &Dice) -> (Vec<(i64, String)>, Vec<Fate>, Vec<usize>) {
+    let (mut all, mut fates, mut of) = (Vec::new(), Vec::new(), Vec::new());
+    let mut at = 0;
+    for number in 0..2 + dice.roll(4) {
+        at += [0, 1, 20, 70, 400, 1000, 3590, 3660][usize::try_from(dice.roll(8)).unwrap()];
+        let deeds: Vec<(Deed, i64)> = (0..=dice.roll(2))
+            .map(|_| match dice.roll(6) {
+                0 => (Deed::sign_in(), 0),
+                1 => (Deed::new("iam", "CreateRole").of("roleName", &format!("r{number}")), 0),
+                2 => (Deed::new("ec2", "RunInstances").of("imageId", "a"), 15 * 60),
+                3 => (Deed::failed_sign_in("444455556666"), 3600),
+                4 => (Deed::read("s3", "ListBuckets").account("444455556666"), 3600),
+                _ => (Deed::read("s3", "ListBuckets"), 3600),
+            })
+            .collect();
+        for (deed, limit) in &deeds {
+            fates.push(Fate { id: deed.id(), invoked: at, limit: *limit, told: Vec::new(), failed: false });
+            of.push(all.len());
+        }
+        let deeds: Vec<Deed> = deeds.into_iter().map(|(deed, _)| deed).collect();
+        all.push((at, delivery(at, &deeds)));
+    }
+    (all, fates, of)
+}
+
+fn play(seed: u64, faults: usize, bug: Option<Bug>) -> Outcome {
+    let dice = Dice(AtomicU64::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D)));
+    let (all, mut fates, of) = deliveries(&dice);
+    let last = all.last().unwrap().0;
+    let mut planned: Vec<Planned> = Vec::new();
+    for (delivery, (at, _)) in all.iter().enumerate() {
+        planned.push(Planned { at: *at, delivery: Some(delivery), attempt: 0 });
+        // It comes again: at once, while it is told, or long after.
+        if dice.roll(3) == 0 {
+            let later = [0, 1, 40, 70, 4000][usize::try_from(dice.roll(5)).unwrap()];
+            planned.push(Planned { at: at + later, delivery: Some(delivery), attempt: 0 });
+        }
+    }
+    let ticks = last / 60 + 140;
+    planned.extend((1..ticks).map(|minute| Planned { at: minute * 60, delivery: None, attempt: 0 }));
+    // Two ticks at once, now and then.
+    planned.extend((1..ticks).filter(|_| dice.roll(10) == 0).map(|minute| Planned {
+        at: minute * 60,
+        delivery: None,
+        attempt: 0,
+    }));
+    let kinds = [Fault::FailsBefore, Fault::FailsAfter, Fault::DropsBefore, Fault::DropsAfter, Fault::Twice];
+    let mut state = State::default();
+    for _ in 0..faults {
+        let kind = kinds[usize::try_from(dice.roll(5)).unwrap()];
+        // Most calls are those of ticks that find nothing.
+        let at = 1 + if dice.roll(4) == 0 { dice.roll(400) } else { dice.roll(60) };
+        state.faults.push((usize::try_from(at).unwrap(), kind));
+    }
+    let world = World(Arc::new(Shared { dice, bug, items: InMemory::default(), state: Mutex::new(state) }));
+    let instance = || {
+        let config = Config { history: None, metrics: false, ..Config::from_vars([]).unwrap() };
+        Handler::new(config, world.clone(), Recorded::default()).with_incidents(world.clone(), Pace::default())
+    };
+    let instances = [instance(), instance(), instance()];
+
+    let mut running: Vec<Running<'_>> = Vec::new();
+    let mut done = vec![false; all.len()];
+    let mut tries = vec![0; all.len()];
+    let mut number = 0;
+    let (dice, state) = (&world.0.dice, || world.0.state.lock().unwrap());
+    while !planned.is_empty() || !running.is_empty() {
+        let next = planned.iter().map(|planned| planned.at).min().unwrap_or(i64::MAX);
+        let now = state().now;
+        let ready = next <= now;
+        if running.is_empty() && !ready {
+            state().now = next;
+            continue;
+        }
+        if ready && (running.is_empty() || (running.len() < 4 && dice.roll(3) == 0)) {
+            let index = planned.iter().position(|planned| planned.at == next).unwrap();
+            let planned = planned.remove(index);
+            number += 1;
+            let event = planned.delivery.map_or(r#"{"tick":{}}"#, |delivery| all[delivery].1.as_str());
+            let handler = &instances[usize::try_from(dice.roll(3)).unwrap()];
+            let request_id = format!("{:?}-{number}", planned.delivery);
+            let future = async move {
+                let time_left = Duration::from_secs(30);
+                let invocation = Invocation { event, request_id: &request_id, time_left, now: after(now) };
+                handler.handle(invocation).await.done().is_ok()
+            };
+            running.push(Running { number, planned, began: now, future: Box::pin(future) });
+            continue;
+        }
+        let index = usize::try_from(dice.roll(running.len() as u64)).unwrap();
+        let invocation = &mut running[index];
+        {
+            let mut state = state();
+            state.invocation = invocation.number;
+            state.drop = false;
+            // A call takes some time. Without a fault all of them are done in time.
+            state.now += i64::from(dice.roll(12) == 0);
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = invocation.future.as_mut().poll(&mut context);
+        let dropped = state().drop || state().now - invocation.began > TIMEOUT;
+        let ended = match polled {
+            Poll::Ready(worked) => Some(worked),
+            Poll::Pending if dropped => Some(false),
+            Poll::Pending => None,
+        };
+        let Some(worked) = ended else { continue };
+        let Running { planned: ended, .. } = running.swap_remove(index);
+        let Some(delivery) = ended.delivery else { continue };
+        if worked {
+            done[delivery] = true;
+        } else if let Some(wait) = RETRIES.get(ended.attempt as usize) {
+            planned.push(Planned { at: state().now + wait, delivery: Some(delivery), attempt: ended.attempt + 1 });
+        } else {
+            tries[delivery] += 1;
+        }
+    }
+    let state = std::mem::take(&mut *state());
+    for (fate, delivery) in fates.iter_mut().zip(of) {
+        let id = format!("\"{}\"", fate.id);
+        fate.told = state.mails.iter().filter(|(_, mail)| mail.document.contains(&id)).map(|(at, _)| *at).collect();
+        fate.failed = !done[delivery] && tries[delivery] > 0;
+    }
+    let incident = |(_, mail): &(i64, Message)| {
+        let document: serde_json::Value = serde_json::from_str(&mail.document).unwrap_or_default();
+        let text = |name: &str| Some(document["incident"][name].as_str()?.to_owned());
+        text("id").zip(text("kind"))
+    };
+    let mails = state.mails.iter().map(incident).collect();
+    let left = futures_util::FutureExt::now_or_never(world.0.items.parts()).unwrap().unwrap().len();
+    Outcome { records: fates, left, calls: state.calls, faults: state.hit, mails, log: state.log }
+}
