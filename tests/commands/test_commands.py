@@ -20,14 +20,32 @@ SESSION = botocore.session.get_session()
 # Options of the AWS CLI itself.
 GLOBAL = {"--region", "--query", "--output", "--profile"}
 
-# What crates/root-usage/src/email makes commands for. A new one is added here, and to an event whose mail shows it.
+# What the AWS CLI calls otherwise. Source: AWS CLI 2, `aws help`.
+RENAMED = {"configservice": "config", "s3api": "s3"}
+
+# What crates/root-usage/src/email and src/incident/open.rs make commands for. A new one is added here, and to an event whose mail shows it.
 KINDS = {
     "cloudtrail lookup-events",
+    "cloudtrail start-logging",
+    "configservice start-configuration-recorder",
+    "ec2 delete-security-group",
+    "ec2 stop-instances",
     "iam delete-access-key",
+    "iam delete-instance-profile",
     "iam delete-login-profile",
+    "iam delete-role",
+    "iam delete-role-policy",
+    "iam delete-user",
+    "iam delete-user-policy",
+    "iam detach-role-policy",
+    "iam detach-user-policy",
     "iam list-access-keys",
+    "iam remove-role-from-instance-profile",
     "iam update-access-key",
+    "kms cancel-key-deletion",
     "organizations attach-policy",
+    "s3api delete-bucket",
+    "s3api delete-bucket-policy",
     "signin batch-revoke-sessions",
     "signin list-sessions",
     "sts assume-root",
@@ -65,7 +83,7 @@ def value(shape, texts: list[str]):
 def read(command: str):
     """The operation's model and its parameters."""
     _, service, operation, *rest = shlex.split(command)
-    model = SESSION.get_service_model(service)
+    model = SESSION.get_service_model(RENAMED.get(service, service))
     names = {xform_name(name, "-"): name for name in model.operation_names}
     assert operation in names, f"{service} has no {operation}"
     shape = model.operation_model(names[operation])

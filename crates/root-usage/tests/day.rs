@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use root_usage::config::Config;
 use root_usage::handler::{Handler, Invocation};
 use root_usage::history::Recorded;
+use root_usage::incident::Pace;
+use root_usage::ledger::InMemory;
 use root_usage::notify::Outbox;
 use serde_json::{Value, json};
 
@@ -118,4 +120,40 @@ fn one_click_in_eleven_regions_arrives_within_a_second() {
     assert!(sweep.iter().all(|delivery| delivery.texts("eventSource") == BTreeSet::from(["lambda.amazonaws.com"])));
     let timestamps: BTreeSet<_> = sweep.iter().flat_map(|delivery| &delivery.timestamps).collect();
     assert!(*timestamps.last().unwrap() - *timestamps.first().unwrap() <= SECOND, "{timestamps:?}");
+}
+
+/// The day as its mails: what goes out when, in both languages. Read them as a story.
+#[tokio::test(start_paused = true)]
+async fn the_day_reads_as_a_story() {
+    for language in ["en", "ja"] {
+        let vars = [("ALERT_LANGUAGE".to_owned(), language.to_owned())];
+        let config = Config { history: None, metrics: false, ..Config::from_vars(vars).unwrap() };
+        let handler = Handler::new(config, Outbox::default(), Recorded::default())
+            .with_incidents(InMemory::default(), Pace::default());
+        let day = day();
+        let mut steps: Vec<(i64, &str)> =
+            day.iter().map(|delivery| (delivery.arrives(), delivery.event.as_str())).collect();
+        let (first, last) = (steps[0].0, steps[37].0 + 2 * HOUR);
+        let minute = 60 * SECOND;
+        steps.extend((first / minute + 1..=last / minute).map(|each| (each * minute, r#"{"tick":{}}"#)));
+        steps.sort_by_key(|(at, _)| *at);
+        let mut mails = Vec::new();
+        for (number, (at, event)) in steps.into_iter().enumerate() {
+            let now = Timestamp::from_millisecond(at).unwrap();
+            let request_id = number.to_string();
+            let time_left = Duration::from_secs(30);
+            handler.handle(Invocation { event, request_id: &request_id, time_left, now }).await.done().unwrap();
+            let time = now.strftime("%H.%M.%S").to_string();
+            mails.extend(handler.notify().take().into_iter().map(|mail| (time.clone(), mail)));
+        }
+        assert_eq!(mails.len(), 18);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(format!("mails/day-{language}"));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let _bound = settings.bind_to_scope();
+        for (time, mail) in mails {
+            insta::assert_snapshot!(time, format!("Subject: {}\n\n{}", mail.subject.as_str(), mail.text));
+        }
+    }
 }

@@ -5,16 +5,19 @@ use serde::Serialize;
 
 use super::account::Account;
 use super::language::Mail;
-use super::moment::Moment;
+use super::moment::{Moment, Span};
 use super::view::View;
 use super::{Budget, Clean, Message, SMS_MAX, Style, Subject};
 use crate::alert::Alert;
 use crate::directory::Names;
 use crate::history::Answers;
-use crate::incident::{IncidentId, Kind, Pace, Whose};
+use crate::incident::{IncidentId, Kind, Open, Pace, Whose};
 
 /// The most lines of a closing mail's story: what is more is counted. Fifteen hundred of the longest fit into a message.
 const STORY_MAX: usize = 120;
+
+/// The most open things that a mail lists.
+const OPEN_MAX: usize = 20;
 
 /// The most event ids in the document of a closing mail.
 const EVENT_IDS_MAX: usize = 1000;
@@ -23,7 +26,7 @@ const EVENT_IDS_MAX: usize = 1000;
 const DIGEST: Budget = Budget { actors: 5, other_actors: 0, lines: 12, kinds: 12, event_ids: 0 };
 
 /// Which mail of which incident.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Chapter {
     /// The incident.
     pub id: IncidentId,
@@ -35,6 +38,8 @@ pub struct Chapter {
     pub now: Timestamp,
     /// How fast the incident is told.
     pub pace: Pace,
+    /// What was made in it and isn't seen undone.
+    pub open: Vec<Open>,
 }
 
 impl Chapter {
@@ -51,10 +56,31 @@ pub(super) struct Incident {
     pub id: String,
     pub number: u32,
     pub kind: Kind,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenLine>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub open_left_out: usize,
     #[serde(skip)]
     pub now: Moment,
     #[serde(skip)]
     pub pace: Pace,
+}
+
+/// Something that was made and isn't seen undone.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OpenLine {
+    pub service: &'static str,
+    #[serde(rename = "eventName")]
+    pub event: &'static str,
+    pub values: Vec<Clean>,
+    /// The command that undoes it.
+    pub command: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Incident {
@@ -63,14 +89,31 @@ impl Incident {
             id: chapter.id.to_string(),
             number: chapter.number,
             kind: chapter.kind,
+            open: chapter.open.iter().take(OPEN_MAX).map(OpenLine::new).collect(),
+            open_left_out: chapter.open.len().saturating_sub(OPEN_MAX),
             now: Moment::new(chapter.now, style),
             pace: chapter.pace,
         }
     }
 
+    /// When something began: its time, and its day if that is not the mail's.
+    pub fn when(&self, span: &Option<Span>) -> String {
+        let Some(Span { from, .. }) = span else { return "?".to_owned() };
+        let (day, mail) = (from.at().strftime("%F").to_string(), self.now.at().strftime("%F").to_string());
+        let format = if day == mail { "%H:%M:%S" } else { "%F %H:%M:%S" };
+        from.at().strftime(format).to_string()
+    }
+
     /// The mail before this one.
     pub fn before(&self) -> u32 {
         self.number.saturating_sub(1)
+    }
+}
+
+impl OpenLine {
+    fn new(open: &Open) -> Self {
+        let values = open.values.iter().map(|value| Clean::name(value)).collect();
+        Self { service: open.service, event: open.event, values, command: open.command.clone() }
     }
 }
 

@@ -151,6 +151,7 @@ impl Message {
             let view = View::new(alert, answers, chapter, style, budget, message.subject.as_str());
             let mail = match chapter {
                 Some(Chapter { kind: Kind::Update, .. }) => Mail::Update(&view),
+                Some(Chapter { kind: Kind::AtOnce, .. }) => Mail::AtOnce(&view),
                 _ => Mail::Alert(&view),
             };
             message.text = style.language.0.mail(&mail).map_err(EmailError::Render)?;

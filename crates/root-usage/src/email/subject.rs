@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::Clean;
 use super::account::Account;
 use super::chapter::Chapter;
-use crate::alert::{Action, Alert};
+use crate::alert::{Action, Alert, Category};
 use crate::directory::Names;
-use crate::incident::Whose;
+use crate::incident::{Kind, Whose};
 use crate::record::Outcome;
 
 /// The most characters an SNS subject may have.
@@ -40,6 +40,9 @@ impl Subject {
                 "{account} [{severity}] {count} CloudTrail {events} could not be read{tag}"
             ));
         };
+        if let Some(chapter) = chapter.filter(|chapter| chapter.kind == Kind::Update) {
+            return Self::update(alert, names, chapter);
+        }
         let action = actor.gravest();
         let record = &action.record;
         let field = |value: Option<Clean>, max: usize| {
@@ -77,6 +80,28 @@ impl Subject {
         Self::clipped(&shortest(cut(&name, room)))
     }
 
+    /// The subject of the mail about what waited in an incident: how much of what.
+    fn update(alert: &Alert, names: &Names, chapter: &Chapter) -> Self {
+        let actions = || alert.actors.iter().flat_map(|actor| &actor.actions);
+        let count = |is: fn(&Action) -> bool, one: &str, several: &str| {
+            let count = actions().filter(|action| is(action)).count();
+            (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { several }))
+        };
+        let counts = [
+            count(|action| action.category == Category::FailedSignIn, "failed sign-in", "failed sign-ins"),
+            count(is_change, "change", "changes"),
+            count(|action| !is_change(action) && action.category < Category::Read, "failed change", "failed changes"),
+            count(|action| action.category == Category::Read, "read", "reads"),
+        ];
+        let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let account = actions().find_map(|action| action.record.account());
+        let several = actions().any(|action| action.record.account() != account);
+        let (digits, name) = labels(account.filter(|_| !several), names);
+        let account = if several { "Several accounts".to_owned() } else { name.unwrap_or(digits) };
+        let who = if actions().all(|action| action.record.is_root()) { "Root" } else { "The same actor" };
+        Self::clipped(&format!("{account} [{}] {who}, more: {counts}{}", alert.severity(), chapter.tag()))
+    }
+
     /// The subject of the mail that closes an incident.
     pub(super) fn closing(account: Option<&Account>, whose: &Whose, chapter: &Chapter) -> Self {
         let name = account.map(|account| account.subject_name().unwrap_or_else(|| printable(account.id.as_str())));
@@ -88,12 +113,22 @@ impl Subject {
             Whose::Unreadable => "No unreadable log event",
         };
         let minutes = chapter.pace.quiet.as_mins();
-        Self::clipped(&format!("{account}[QUIET] {what} for {minutes} min{}", chapter.tag()))
+        let open = match chapter.open.len() {
+            0 => String::new(),
+            1 => ", 1 thing not undone".to_owned(),
+            count => format!(", {count} things not undone"),
+        };
+        Self::clipped(&format!("{account}[QUIET] {what} for {minutes} min{open}{}", chapter.tag()))
     }
 
     pub(super) fn clipped(text: &str) -> Self {
         Self(printable(text).chars().take(SUBJECT_MAX).collect())
     }
+}
+
+/// Whether it changed something.
+fn is_change(action: &Action) -> bool {
+    action.category < Category::Read && action.record.outcome().may_have_worked()
 }
 
 /// An account's digits, and its name where it has one that a subject can hold.

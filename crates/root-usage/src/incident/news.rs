@@ -192,7 +192,7 @@ fn once(kind: &str, record: &Record) -> Topic {
     topic(kind, &[record.event_id().unwrap_or_default(), &hash])
 }
 
-fn topic(kind: &str, parts: &[&str]) -> Topic {
+pub(super) fn topic(kind: &str, parts: &[&str]) -> Topic {
     let mut digest = Sha256::new();
     for part in std::iter::once(&kind).chain(parts) {
         digest.update((part.len() as u64).to_be_bytes());

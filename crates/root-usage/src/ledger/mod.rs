@@ -18,7 +18,7 @@ use std::error::Error;
 
 use jiff::Timestamp;
 
-use crate::incident::{Budget, IncidentId, Topic, Whose};
+use crate::incident::{Budget, Changes, IncidentId, Topic, Whose};
 pub use memory::InMemory;
 
 /// What names a part: a SHA-256 over the delivery and the identity, so that a delivery that comes again has the same.
@@ -77,6 +77,8 @@ pub struct Told {
     pub records: Vec<RecordKey>,
     /// What the closing mail tells of it: bounded, in the order in which it was told.
     pub digest: Vec<String>,
+    /// What it opened and undid.
+    pub changes: Changes,
 }
 
 /// What became of a part that was to be kept.

@@ -43,6 +43,8 @@ pub(super) trait Words: fmt::Debug + Sync {
 pub(super) enum Mail<'a> {
     /// What somebody did.
     Alert(&'a View),
+    /// What is grave and new in an incident.
+    AtOnce(&'a View),
     /// What waited in an incident.
     Update(&'a View),
     /// The lines of it that the closing mail repeats.

@@ -1,0 +1,199 @@
+//! What was made in an incident and isn't seen undone.
+
+use std::collections::HashSet;
+
+use super::news::{Topic, topic};
+use crate::alert::{Action, Alert};
+use crate::detail::{Detail, Label};
+use crate::record::Record;
+
+/// The most things that one part adds to the list.
+const OPENED_MAX: usize = 50;
+
+/// The longest value that can stand in a command.
+const VALUE_MAX: usize = 128;
+
+/// Something that was made, and stays until somebody undoes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// What it is.
+    pub topic: Topic,
+    /// The service that made it.
+    pub service: &'static str,
+    /// The action that made it.
+    pub event: &'static str,
+    /// What it is called, as the record has it.
+    pub values: Vec<String>,
+    /// The command that undoes it, where every value in it is one that a shell takes as it stands.
+    pub command: Option<String>,
+}
+
+/// What a part opened, and what it undid.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// What it opened, in the order of time.
+    pub opened: Vec<Open>,
+    /// What it undid.
+    pub undone: Vec<Topic>,
+}
+
+/// How something is made and undone.
+struct Row {
+    service: &'static str,
+    made: &'static str,
+    /// What names it: request parameters, or [`INSTANCE`], [`GROUP`] or [`KEY`] among the record's details.
+    names: &'static [&'static str],
+    /// What undoes it, and where that names it.
+    undone: (&'static [&'static str], &'static [&'static str]),
+    /// `{0}` is the first value, `{region}` the Region; empty where no command undoes it.
+    command: &'static str,
+}
+
+const INSTANCE: &str = "an instance's id";
+const GROUP: &str = "a security group's id";
+const KEY: &str = "a created access key's id";
+
+const fn row(
+    service: &'static str,
+    made: &'static str,
+    names: &'static [&'static str],
+    undone: (&'static [&'static str], &'static [&'static str]),
+    command: &'static str,
+) -> Row {
+    Row { service, made, names, undone, command }
+}
+
+/// Sources: the services' API references, for the parameters; AWS CLI 2, for the commands.
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    row("iam", "CreateRole", &["roleName"], (&["DeleteRole"], &["roleName"]), "aws iam delete-role --role-name {0}"),
+    row("iam", "AttachRolePolicy", &["roleName", "policyArn"], (&["DetachRolePolicy"], &["roleName", "policyArn"]), "aws iam detach-role-policy --role-name {0} --policy-arn {1}"),
+    row("iam", "PutRolePolicy", &["roleName", "policyName"], (&["DeleteRolePolicy"], &["roleName", "policyName"]), "aws iam delete-role-policy --role-name {0} --policy-name {1}"),
+    row("iam", "CreateUser", &["userName"], (&["DeleteUser"], &["userName"]), "aws iam delete-user --user-name {0}"),
+    row("iam", "AttachUserPolicy", &["userName", "policyArn"], (&["DetachUserPolicy"], &["userName", "policyArn"]), "aws iam detach-user-policy --user-name {0} --policy-arn {1}"),
+    row("iam", "PutUserPolicy", &["userName", "policyName"], (&["DeleteUserPolicy"], &["userName", "policyName"]), "aws iam delete-user-policy --user-name {0} --policy-name {1}"),
+    row("iam", "CreateLoginProfile", &["userName"], (&["DeleteLoginProfile"], &["userName"]), "aws iam delete-login-profile --user-name {0}"),
+    row("iam", "CreateAccessKey", &[KEY, "userName"], (&["DeleteAccessKey"], &["accessKeyId", "userName"]), "aws iam delete-access-key --access-key-id {0} --user-name {1}"),
+    row("iam", "CreateAccessKey", &[KEY], (&["DeleteAccessKey"], &["accessKeyId"]), "aws iam delete-access-key --access-key-id {0}"),
+    row("iam", "CreateInstanceProfile", &["instanceProfileName"], (&["DeleteInstanceProfile"], &["instanceProfileName"]), "aws iam delete-instance-profile --instance-profile-name {0}"),
+    row("iam", "AddRoleToInstanceProfile", &["instanceProfileName", "roleName"], (&["RemoveRoleFromInstanceProfile"], &["instanceProfileName", "roleName"]), "aws iam remove-role-from-instance-profile --instance-profile-name {0} --role-name {1}"),
+    row("ec2", "RunInstances", &[INSTANCE], (&["StopInstances", "TerminateInstances"], &[INSTANCE]), "aws ec2 stop-instances --region {region} --instance-ids {0}"),
+    row("ec2", "CreateSecurityGroup", &[GROUP], (&["DeleteSecurityGroup"], &["groupId"]), "aws ec2 delete-security-group --region {region} --group-id {0}"),
+    row("s3", "CreateBucket", &["bucketName"], (&["DeleteBucket"], &["bucketName"]), "aws s3api delete-bucket --bucket {0}"),
+    row("s3", "PutBucketPolicy", &["bucketName"], (&["DeleteBucketPolicy"], &["bucketName"]), "aws s3api delete-bucket-policy --bucket {0}"),
+    row("cloudtrail", "StopLogging", &["name"], (&["StartLogging"], &["name"]), "aws cloudtrail start-logging --region {region} --name {0}"),
+    row("cloudtrail", "DeleteTrail", &["name"], (&["CreateTrail"], &["name"]), ""),
+    row("cloudtrail", "PutEventSelectors", &["trailName"], (&[], &[]), ""),
+    row("cloudtrail", "UpdateTrail", &["name"], (&[], &[]), ""),
+    row("kms", "ScheduleKeyDeletion", &["keyId"], (&["CancelKeyDeletion"], &["keyId"]), "aws kms cancel-key-deletion --region {region} --key-id {0}"),
+    row("config", "StopConfigurationRecorder", &["configurationRecorderName"], (&["StartConfigurationRecorder"], &["configurationRecorderName"]), "aws configservice start-configuration-recorder --region {region} --configuration-recorder-name {0}"),
+];
+
+/// What a part opened and undid. What was not done, or where the record doesn't name it, is neither.
+#[must_use]
+pub fn changes(part: &Alert) -> Changes {
+    let mut actions: Vec<&Action> = part.actors.iter().flat_map(|actor| &actor.actions).collect();
+    actions.retain(|action| action.record.outcome().may_have_worked() && action.record.read_only() != Some(true));
+    // In one second, a role is made before it is put into a profile, as in the rows.
+    let place = |action: &Action| ROWS.iter().position(|row| action.record.event_name() == Some(row.made));
+    actions.sort_by_cached_key(|action| (action.record.event_time(), place(action)));
+    let mut changes = Changes::default();
+    for action in actions {
+        let record = &action.record;
+        let of_service = || ROWS.iter().filter(|row| record.service() == Some(row.service));
+        // The first row whose names the record has.
+        let made = of_service()
+            .filter(|row| record.event_name() == Some(row.made))
+            .find_map(|row| named(record, row.names).map(|found| (row, found)));
+        if let Some((row, found)) = made {
+            let room = OPENED_MAX.saturating_sub(changes.opened.len());
+            changes.opened.extend(found.into_iter().take(room).map(|values| Open::new(row, record, values)));
+        }
+        for row in of_service().filter(|row| row.undone.0.iter().any(|name| record.event_name() == Some(name))) {
+            let found = named(record, row.undone.1).unwrap_or_default();
+            changes.undone.extend(found.into_iter().take(OPENED_MAX).map(|values| name(row, record, &values)));
+        }
+    }
+    changes
+}
+
+/// What is open of all that was told, the last first: it was made upon what came before it.
+pub fn open<'a>(told: impl IntoIterator<Item = &'a Changes>) -> Vec<Open> {
+    let mut open: Vec<&Open> = Vec::new();
+    for changes in told {
+        let undone: HashSet<&Topic> = changes.undone.iter().collect();
+        // Of one part nobody knows what came first.
+        open.extend(&changes.opened);
+        open.retain(|each| !undone.contains(&each.topic));
+    }
+    let mut seen = HashSet::new();
+    open.iter().rev().filter(|each| seen.insert(each.topic)).map(|each| (*each).clone()).collect()
+}
+
+impl Open {
+    fn new(row: &Row, record: &Record, values: Vec<String>) -> Self {
+        let region = record.region().unwrap_or_default().to_owned();
+        let safe = values.iter().chain([&region]).all(|value| is_safe(value)) && !row.command.is_empty();
+        let command = || {
+            let command = row.command.replace("{region}", &region);
+            values
+                .iter()
+                .enumerate()
+                .fold(command, |command, (index, value)| command.replace(&format!("{{{index}}}"), value))
+        };
+        let topic = name(row, record, &values);
+        Self { topic, service: row.service, event: row.made, command: safe.then(command), values }
+    }
+}
+
+/// What names what was made: global services' things have no Region.
+fn name(row: &Row, record: &Record, values: &[String]) -> Topic {
+    let region = if row.command.contains("{region}") { record.region().unwrap_or_default() } else { "" };
+    let values: Vec<&str> =
+        [row.service, row.made, region].into_iter().chain(values.iter().map(String::as_str)).collect();
+    topic("open", &values)
+}
+
+/// Whether a shell takes a value as it stands, and no mail program makes a link of it: a plain name, or AWS's own form of
+/// an ARN.
+fn is_safe(value: &str) -> bool {
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_arn = || match value.splitn(6, ':').collect::<Vec<_>>()[..] {
+        ["arn", partition, service, region, account, resource] => {
+            [partition, service, region, account].into_iter().all(plain) && resource.split('/').all(plain)
+        }
+        _ => false,
+    };
+    !value.is_empty() && value.len() <= VALUE_MAX && !value.starts_with('-') && (plain(value) || is_arn())
+}
+
+/// What a record names in these ways: once, or for each of several. `None` where one of them isn't there.
+fn named(record: &Record, names: &[&str]) -> Option<Vec<Vec<String>>> {
+    let mut all: Vec<Vec<String>> = vec![Vec::new()];
+    for name in names {
+        let found = values(record, name);
+        if found.is_empty() {
+            return None;
+        }
+        all = all
+            .iter()
+            .flat_map(|values| found.iter().map(|value| [&values[..], std::slice::from_ref(value)].concat()))
+            .collect();
+    }
+    Some(all)
+}
+
+fn values(record: &Record, name: &str) -> Vec<String> {
+    let of_details = |found: &Detail| match (name, found) {
+        (KEY, Detail::AccessKeyCreated { id }) => vec![id.to_string()],
+        (INSTANCE, Detail::Named { label: Label::Instance, values, .. })
+        | (GROUP, Detail::Named { label: Label::SecurityGroup, values, .. }) => {
+            values.iter().map(ToString::to_string).collect()
+        }
+        _ => Vec::new(),
+    };
+    match name {
+        KEY | INSTANCE | GROUP => record.details().iter().flat_map(of_details).collect(),
+        name => record.text(&["requestParameters", name]).map(str::to_owned).into_iter().collect(),
+    }
+}
