@@ -16,6 +16,8 @@ use root_usage::notify::Outbox;
 use serde_json::{Value, json};
 
 use deeds::{Deed, after, delivery, messages};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
@@ -26,8 +28,13 @@ type Delivery = (i64, String);
 /// The mails, with the second in which each goes out.
 type Mails = Vec<(i64, String)>;
 
-/// Plays deliveries with a tick each minute, until nothing can come any more.
 async fn play(deliveries: &[Delivery], rules: &str) -> (Mails, Vec<String>) {
+    let (mails, texts, _) = play_all(deliveries, rules).await;
+    (mails, texts)
+}
+
+/// Plays deliveries with a tick each minute, until nothing can come any more: mails, their texts and their documents.
+async fn play_all(deliveries: &[Delivery], rules: &str) -> (Mails, Vec<String>, Vec<String>) {
     let vars = [("RULES".to_owned(), rules.to_owned())];
     let config = Config { history: None, metrics: false, ..Config::from_vars(vars).unwrap() };
     let handler = Handler::new(config, Outbox::default(), Recorded::default())
@@ -36,7 +43,7 @@ async fn play(deliveries: &[Delivery], rules: &str) -> (Mails, Vec<String>) {
     let mut steps: Vec<(i64, &str)> = deliveries.iter().map(|(at, event)| (*at, event.as_str())).collect();
     steps.extend((1..=last / MINUTE).map(|minute| (minute * MINUTE, r#"{"tick":{}}"#)));
     steps.sort_by_key(|(at, _)| *at);
-    let (mut mails, mut texts) = (Vec::new(), Vec::new());
+    let (mut mails, mut texts, mut documents) = (Vec::new(), Vec::new(), Vec::new());
     for (number, (at, event)) in steps.into_iter().enumerate() {
         let request_id = number.to_string();
         let invocation =
@@ -48,9 +55,10 @@ async fn play(deliveries: &[Delivery], rules: &str) -> (Mails, Vec<String>) {
             let kind = document["incident"]["kind"].as_str().unwrap_or("no incident").to_owned();
             mails.push((at, kind));
             texts.push(format!("{}\n\n{}", message.subject.as_str(), message.text));
+            documents.push(message.document);
         }
     }
-    (mails, texts)
+    (mails, texts, documents)
 }
 
 fn role(name: &str) -> Deed {
@@ -391,4 +399,65 @@ async fn whatever_can_be_undone_has_a_command() {
     insta::with_settings!({ snapshot_path => "mails/open", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("everything", open);
     });
+}
+
+/// Some of each kind, with when they may be told at the latest after they came, in seconds.
+fn kinds() -> Vec<(Deed, i64)> {
+    let grave = MINUTE + MINUTE;
+    vec![
+        (Deed::sign_in(), grave),
+        (Deed::failed_mfa(), grave),
+        // Without parameters it is new each time.
+        (Deed::new("iam", "CreateAccessKey"), grave),
+        (Deed::new("iam", "CreateUser"), grave),
+        (launch("a"), 16 * MINUTE),
+        (launch("b"), 16 * MINUTE),
+        (role("c").denied(), 16 * MINUTE),
+        (list(), HOUR + MINUTE),
+        (list().from("203.0.113.9"), HOUR + MINUTE),
+        (list().account("444455556666"), HOUR + MINUTE),
+        (Deed::failed_sign_in("777788889999"), HOUR + MINUTE),
+    ]
+}
+
+proptest! {
+    // A case is hours of ticks.
+    #![proptest_config(ProptestConfig::with_cases((ProptestConfig::default().cases / 20).max(8)))]
+
+    /// However records are put into deliveries, each is told exactly once, and none later than it may.
+    #[test]
+    fn any_order_and_any_deliveries_tell_the_same(
+        which in vec(0..kinds().len(), 1..40),
+        pauses in vec(prop_oneof![0..5_i64, 0..120_i64, 0..2000_i64, 3500..3700_i64], 40),
+        ends in vec(any::<bool>(), 40),
+    ) {
+        let kinds = kinds();
+        let mut deliveries: Vec<(i64, Vec<Deed>)> = vec![(0, Vec::new())];
+        let mut limits = Vec::new();
+        for ((index, pause), end) in which.iter().zip(pauses).zip(ends) {
+            let (deed, limit) = &kinds[*index];
+            let deed = deed.clone().again();
+            // After ten mails for one action it waits as a change does.
+            let often = which.iter().filter(|other| *other == index).count() > 10;
+            let limit = if often { (*limit).max(16 * MINUTE) } else { *limit };
+            let (at, deeds) = deliveries.last_mut().unwrap();
+            limits.push((deed.id(), *at, limit));
+            deeds.push(deed);
+            let next = *at + pause;
+            if end {
+                deliveries.push((next, Vec::new()));
+            }
+        }
+        let deliveries: Vec<Delivery> = deliveries.iter().filter(|(_, deeds)| !deeds.is_empty())
+            .map(|(at, deeds)| (*at, delivery(*at, deeds))).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (mails, _, documents) = runtime.block_on(play_all(&deliveries, "root-usage"));
+        for (id, at, limit) in limits {
+            let id = format!("\"{id}\"");
+            let told: Vec<i64> = mails.iter().zip(&documents)
+                .filter(|(_, document)| document.contains(&id)).map(|((at, _), _)| *at).collect();
+            prop_assert_eq!(told.len(), 1, "{} came at {} and is told at {:?}: {:?}", id, at, told, mails);
+            prop_assert!(told[0] - at <= limit, "{} came at {} and is told at {}: {:?}", id, at, told[0], mails);
+        }
+    }
 }

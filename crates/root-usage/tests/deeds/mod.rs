@@ -127,6 +127,12 @@ impl Deed {
         self.with("userIdentity", identity)
     }
 
+    /// The same once more: another event.
+    pub fn again(self) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        self.with("eventID", json!(format!("event-{}", letters(number))))
+    }
+
     pub fn id(&self) -> String {
         self.0["eventID"].as_str().unwrap().to_owned()
     }
