@@ -134,7 +134,8 @@ def questions(groups, before):
     print("\nAWS first sends each address a link; nothing else arrives before it is confirmed.")
     who = f"Who gets the alerts? Up to five addresses, comma separated{kept}:"
     alerts = ask_addresses(who, before.get("NotificationEmail", ""))
-    who = "Who gets the alarms about the function? Enter for the same people:"
+    kept = f" [{before['OperationsEmail']}]" if before.get("OperationsEmail") else " Enter for the same people"
+    who = f"Who gets the alarms about the function?{kept}:"
     alarms = ask_addresses(who, before.get("OperationsEmail", ""))
     passes = before.get("SecurityHubCompliance") == "true"
     hub = ask_yes("Does Security Hub's control CloudWatch.1 have to pass?", passes)
@@ -209,7 +210,7 @@ def main():
     with one_line_errors():
         session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
         if not session.region_name:
-            raise Failure("no Region is set: AWS_REGION=us-east-1, or `aws configure`")
+            raise Failure("no Region is set: AWS_DEFAULT_REGION=us-east-1, or `aws configure`")
         account = session.client("sts", config=CONFIG).get_caller_identity()["Account"]
         print(f"The stack {arguments.stack} goes to account {account}, Region {session.region_name}.")
         try:

@@ -11,6 +11,7 @@ from conftest import DELIVERY_SECONDS, REGION, ROOT, run, tool, wait_for
 from test_deployed import EMAIL, EVERY_RECORD, NO_COMPOSITE_ALARM, Inbox, messages, sam  # noqa: F401 (a fixture)
 
 NAME = "first-hour"
+OPERATIONS = "operations@example.com"
 # What is not asked.
 MORE = NO_COMPOSITE_ALARM | EVERY_RECORD | {"AccountNames": "111122223333=payments-prod", "HistoryMinutes": "0"}
 TRAIL = "arn:aws:logs:{region}:000000000000:log-group:{name}:*"
@@ -82,7 +83,7 @@ class Subscriber:
 
 
 def test_a_new_operator_ends_with_a_test_in_the_inbox(deploy, emulator, sam):  # noqa: F811
-    done = deploy("7", "2", "no address", "", "", "", "fr", check=False)
+    done = deploy("7", "2", "no address", "", OPERATIONS, "", "fr", check=False)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         # What is best comes first, and each says what is wrong with it.
@@ -111,6 +112,7 @@ def test_a_new_operator_ends_with_a_test_in_the_inbox(deploy, emulator, sam):  #
             emulator.client("sns").subscribe(TopicArn=stack.topic, Protocol="http", Endpoint=subscriber.url)
             link = wait_for("the link", lambda: subscriber.links, DELIVERY_SECONDS)[0]
             again = deploy("", EMAIL + " ", "", "", "", "wrong", link)
+            assert f"alarms about the function? [{OPERATIONS}]:" in again.stdout
             assert f"  {subscriber.url}, topic {stack.topic.rsplit(':', 1)[1]}" in again.stdout
             assert "Invalid token" in again.stdout and "Confirmed." in again.stdout
             assert as_deployed() == parameters | {"NotificationEmail": EMAIL}
