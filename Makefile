@@ -136,7 +136,9 @@ package: $(TOOLS) ## Build the function's package for this machine's architectur
 	cp target/lambda/root-usage-alert/bootstrap.zip 'dist/$(PACKAGE)'
 	cd dist && sha256sum '$(PACKAGE)' > '$(PACKAGE).sha256'
 
-deploy: build ## Deploy to your AWS account: find the log group, ask what matters, wait for confirmations, send a test. STACK=name
+deploy: $(TOOLS) $(SAM) ## Deploy to your AWS account: find the log group, ask what matters, wait for confirmations, send a test. STACK=name
+	@$(WITH_TOOLS) .venv/tools/bin/python operations/deploy.py '$(STACK)' --check
+	@$(MAKE) --no-print-directory build
 	@$(WITH_TOOLS) .venv/tools/bin/python operations/deploy.py '$(STACK)' --sam .venv/sam/bin/sam
 
 test-alert: $(TOOLS) ## Have the deployed function send a test mail. STACK=name

@@ -205,6 +205,7 @@ def main():
     parser.add_argument("stack", help="the stack's name")
     parser.add_argument("--sam", default="sam", help="the SAM CLI")
     parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE", help="another parameter")
+    parser.add_argument("--check", action="store_true", help="only see that there are a Region and credentials")
     arguments, sam_options = parser.parse_known_args()
 
     with one_line_errors():
@@ -212,6 +213,8 @@ def main():
         if not session.region_name:
             raise Failure("no Region is set: AWS_DEFAULT_REGION=us-east-1, or `aws configure`")
         account = session.client("sts", config=CONFIG).get_caller_identity()["Account"]
+        if arguments.check:
+            return 0
         print(f"The stack {arguments.stack} goes to account {account}, Region {session.region_name}.")
         try:
             before = Stack(arguments.stack).parameters
