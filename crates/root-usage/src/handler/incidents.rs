@@ -16,10 +16,8 @@ use crate::directory::{Directory, look_up};
 use crate::email::{Chapter, Message, digest};
 use crate::error::chain;
 use crate::history::{Answers, History};
-use crate::incident::{
-    ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, Kind, News, Pace, Whose, by_identity, news, wait,
-};
-use crate::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, Spent, Told};
+use crate::incident::{IncidentId, Kind, Pace, Whose, by_identity, news, wait};
+use crate::ledger::{Current, Delivery, Kept, Ledger, Owner, Part, PartKey, Spent, Told, at_once};
 use crate::notify::Notify;
 use crate::record::Record;
 use crate::report::Report;
@@ -111,8 +109,7 @@ impl<'l, L: Ledger> Work<'l, L> {
             return Ok(Entry::Told);
         }
         let (incident, is_first) = self.incident(whose, key).await?;
-        let at_once = self.at_once(incident, is_first, key, &news(part)).await?;
-        let due = match at_once {
+        let due = match at_once(self.ledger, incident, is_first, key, &news(part), self.now).await? {
             Spent::Taken => return Ok(Entry::Tell(incident, if is_first { Kind::First } else { Kind::AtOnce })),
             Spent::From(due) => due,
             Spent::Never => self.now.saturating_add(wait(part).at(&self.pace)).unwrap_or(Timestamp::MAX),
@@ -149,37 +146,6 @@ impl<'l, L: Ledger> Work<'l, L> {
         }
         // Others win each time; an incident of its own tells it all the same.
         Ok((new.id, true))
-    }
-
-    /// Whether a part goes out at once, or from when on; [`Spent::Never`] if it has nothing that is new.
-    async fn at_once(&self, id: IncidentId, is_first: bool, key: PartKey, all: &[News]) -> Result<Spent, L::Error> {
-        let mut has_news = is_first;
-        for news in all {
-            let is_new = self.ledger.is_new(id, news.topic, key).await?;
-            if !is_new {
-                continue;
-            }
-            for topic in &news.also {
-                self.ledger.is_new(id, *topic, key).await?;
-            }
-            has_news |= match news.limit {
-                Some((topic, budget)) => {
-                    self.ledger.spend(Some(id), topic, budget, key, self.now).await? == Spent::Taken
-                }
-                None => true,
-            };
-        }
-        if !has_news {
-            return Ok(Spent::Never);
-        }
-        match self.ledger.spend(Some(id), ALL, IN_INCIDENT, key, self.now).await? {
-            Spent::Taken => {}
-            later => return Ok(later),
-        }
-        match self.ledger.spend(None, ALL, IN_ALL, key, self.now).await? {
-            Spent::Taken => Ok(Spent::Taken),
-            _ => self.ledger.spend(None, BEYOND, IN_ALL_BEYOND, key, self.now).await,
-        }
     }
 
     /// The part that closes an incident.
@@ -357,10 +323,10 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Err(alert) => return self.tell_now(run, &alert, None).await,
         };
         let work = Work::new(ledger, *pace, run);
+        let delivery = Delivery::of(run.event);
         let mut result = Ok(());
         for (whose, part) in parts {
-            let digest = Sha256::new().chain_update(run.event).chain_update(portion.to_be_bytes());
-            let key = PartKey(digest.chain_update(whose.to_string()).finalize().into());
+            let key = delivery.part(portion, &whose);
             // What can't be told of one keeps nothing of the others back.
             let told = self.arrive_part(run, &work, key, &whose, part).await;
             result = result.and(told);

@@ -109,6 +109,12 @@ impl Record {
         Self { json, texts, details: Box::default(), ..*self }
     }
 
+    /// The same with what the action made, opened or let in, too.
+    #[must_use]
+    pub(crate) fn only_with_details(&self, paths: &[&[&str]]) -> Self {
+        Self { details: self.details.clone(), ..self.only(paths) }
+    }
+
     /// What the action made, opened or let in, as far as the record says.
     #[must_use]
     pub fn details(&self) -> &[Detail] {
