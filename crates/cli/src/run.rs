@@ -202,7 +202,8 @@ fn read(file: &PathBuf) -> anyhow::Result<String> {
     String::from_utf8(bytes).context("the file is not text")
 }
 
-fn write_mail(out: &mut impl Write, message: &Message, time: Option<Timestamp>) -> io::Result<()> {
+/// Writes a mail as a person reads it, with the time at which it goes out.
+pub fn write_mail(out: &mut impl Write, message: &Message, time: Option<Timestamp>) -> io::Result<()> {
     let line = "=".repeat(72);
     writeln!(out, "{line}")?;
     if let Some(time) = time {

@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use filter_pattern::json::Json;
 use jiff::Timestamp;
-use root_usage::alert::{Access, Alert, Category, EVIDENCE, Identity, Match, Origin, Severity, Unreadable, severity};
+use root_usage::alert::{Access, Alert, Category, EVIDENCE, Identity, Match, Origin, Severity, severity};
 use root_usage::batch::Inflated;
 use root_usage::detect::reading::{Reading, evaluate, read};
+use root_usage::email::Story;
 use root_usage::error::chain;
 use root_usage::handler::key;
+use root_usage::incident::{IncidentId, News, Wait, Whose, news, wait};
+use root_usage::ledger::Delivery;
 use root_usage::record::{Outcome, Record};
 use root_usage::rule::RuleSet;
 use serde::Serialize;
 
+use super::delivery::{Batch, Source, WINDOW_SECONDS};
 use super::read::Records;
 
 /// What is looked for.
@@ -54,14 +58,27 @@ pub struct Found {
     #[serde(rename = "eventID")]
     pub event_id: Option<Box<str>>,
     pub file: Arc<str>,
+    /// The name of the incident that it is part of, once that is known.
+    pub incident: Option<Box<str>>,
     /// Which of the file's matches this is.
     #[serde(skip)]
     pub nth: usize,
     /// What a repetition is known by.
     #[serde(skip)]
     pub key: Option<[u8; 32]>,
+    /// The delivery that it came in.
     #[serde(skip)]
-    pub mail: Mail,
+    pub source: Source,
+    /// Whose incident it belongs to, and the name of the one that it is mailed in, once they are known.
+    #[serde(skip)]
+    pub whose: Option<Whose>,
+    #[serde(skip)]
+    pub mailed: Option<IncidentId>,
+    /// What in it is worth a mail at once, and how long the rest may wait.
+    #[serde(skip)]
+    pub news: Vec<News>,
+    #[serde(skip)]
+    pub wait: Wait,
     #[serde(skip)]
     category: Category,
     #[serde(skip)]
@@ -75,30 +92,6 @@ impl Found {
         self.credential = record.is_root().then(|| access.of(record));
         self.severity = severity(&self.matched, self.category, access);
     }
-}
-
-/// The mail that a match would have been in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mail {
-    /// The one about this raw Lambda event of a file.
-    Event(Arc<str>, usize),
-    /// The one about what happened in an account and Region within a window of this many [`WINDOW_SECONDS`].
-    Window(Option<i64>, Box<str>, Box<str>),
-}
-
-/// CloudTrail hands records to CloudWatch Logs about every five minutes, each Region's to a log stream of its own, and
-/// the function gets them so.
-///
-/// Source: CloudTrail User Guide, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs": about 5 minutes.
-pub const WINDOW_SECONDS: i64 = 300;
-
-/// A raw Lambda event that would have caused a mail.
-pub struct Batch {
-    pub mail: Mail,
-    pub origin: Origin,
-    pub unreadable: Vec<Unreadable>,
-    /// When its first unreadable log event came.
-    pub time: Option<Timestamp>,
 }
 
 /// What was not understood in a file.
@@ -151,7 +144,7 @@ impl<'q> File<'q> {
         }
     }
 
-    fn keep(&mut self, matched: Match, mail: Option<&Mail>) {
+    fn keep(&mut self, matched: Match, source: Option<&Source>) {
         let record = &matched.record;
         let time = record.event_time();
         let Question { since, until, keep_records, .. } = *self.question;
@@ -163,15 +156,12 @@ impl<'q> File<'q> {
         }
         let text = |text: Option<&str>| text.map(Into::into);
         let alone = Alert::new(Origin::default(), vec![matched.clone()], Vec::new(), &[]);
-        let Some((actor, action)) =
-            alone.as_ref().and_then(|alert| alert.actors.first()).map(|actor| (actor, actor.gravest()))
-        else {
-            return;
-        };
+        let Some(alone) = &alone else { return };
+        let Some((actor, action)) = alone.actors.first().map(|actor| (actor, actor.gravest())) else { return };
         let account = record.account().unwrap_or_default();
-        let mail = mail.cloned().unwrap_or_else(|| {
+        let source = source.cloned().unwrap_or_else(|| {
             let window = time.map(|time| time.as_second().div_euclid(WINDOW_SECONDS));
-            Mail::Window(window, account.into(), record.region().unwrap_or_default().into())
+            Source::Window(window, account.into(), record.region().unwrap_or_default().into())
         });
         let name = match &actor.identity {
             Identity::Root => format!("root of {account}"),
@@ -193,9 +183,14 @@ impl<'q> File<'q> {
             file: self.name.clone(),
             nth: self.found.len(),
             key: key(record),
-            mail,
+            source,
+            incident: None,
+            whose: None,
+            mailed: None,
+            news: news(alone),
+            wait: wait(alone),
             category: action.category,
-            matched: if keep_records { matched } else { Match { record: matched.record.only(&EVIDENCE), ..matched } },
+            matched: if keep_records { matched } else { Match { record: Story::needs(&matched.record), ..matched } },
         });
     }
 }
@@ -226,12 +221,12 @@ impl Records for File<'_> {
         let batch = inflated.batch(|_| true);
         self.bytes += inflated.len() as u64;
         self.records += batch.log_events.len() as u64;
-        let mail = Mail::Event(self.name.clone(), self.batches.len());
+        let source = Source::Event(self.name.clone(), self.batches.len());
         let mut told = Vec::new();
         for event in &batch.log_events {
             let reading = if batch.is_control_message() { Reading::Ignored } else { read(event, rules) };
             match reading {
-                Reading::Match(matched) => self.keep(matched, Some(&mail)),
+                Reading::Match(matched) => self.keep(matched, Some(&source)),
                 Reading::Unreadable(unreadable) => told.push(unreadable),
                 Reading::Ignored | Reading::Beside(_) => match event.entry() {
                     Ok(entry) => other(self, &entry.message),
@@ -243,8 +238,8 @@ impl Records for File<'_> {
             self.fault(None, &format!("a log event could not be read: {}", unreadable.reason));
         }
         let origin = Origin::from(&batch.data);
-        let time = told.iter().filter_map(|unreadable| unreadable.time).min();
-        self.batches.push(Batch { mail, origin, unreadable: told, time });
+        let (name, newest) = (Delivery::of(event), inflated.newest());
+        self.batches.push(Batch { source, name, origin, unreadable: told, newest });
         batch.fault.map_or(Ok(()), |fault| Err(chain(&fault)))
     }
 

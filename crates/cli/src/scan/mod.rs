@@ -1,14 +1,18 @@
 //! `root-usage scan`: what the rules match in CloudTrail's files, and in what others make of them.
 
 mod csv;
+mod delivery;
 mod encoded;
 mod foreign;
 mod found;
+mod incident;
+mod letter;
 mod object;
 mod read;
 mod row;
 mod summary;
 mod table;
+mod telling;
 mod unwrap;
 mod walk;
 
@@ -24,15 +28,17 @@ use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil};
 use root_usage::config::Config;
-use root_usage::email::Message;
+use root_usage::email::Story;
 use root_usage::rule::{Rule, RuleSet};
 use serde::Serialize;
 
 use crate::BAD_INPUT;
+use crate::run::write_mail;
 use found::{Found, Question};
-use summary::{Everything, Summary};
+use letter::Letter;
+use summary::{Everything, Outcome, Summary};
 
-/// Prints what matches in CloudTrail files, and how many mails it would have caused.
+/// Prints the incidents that CloudTrail files tell of, and how many mails they would have caused.
 ///
 /// Reads CloudTrail's files as they are in S3; JSON lines; records inside what the AWS CLI, EventBridge, CloudWatch Logs and
 /// queues wrap around them; and CSV with whole records in a column. Files may be compressed with gzip, and directories are
@@ -56,9 +62,12 @@ pub struct Arguments {
     /// A filter pattern of your own, instead of RULE_PATTERN. Without --rule, nothing else is searched for
     #[arg(long)]
     pattern: Option<String>,
-    /// Print the mails instead of the table
+    /// Print the mails instead of the incidents, each with its time
     #[arg(long)]
     mail: bool,
+    /// Print a line for each record that matches instead of the incidents
+    #[arg(long, conflicts_with = "mail")]
+    records: bool,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Exit with 1 if something matches
@@ -82,8 +91,9 @@ enum Format {
 #[derive(Serialize)]
 struct Answer<'a> {
     matches: &'a [Found],
+    incidents: &'a [Story],
     #[serde(skip_serializing_if = "Option::is_none")]
-    mails: Option<&'a [Message]>,
+    mails: Option<&'a [Letter]>,
     summary: &'a Summary,
 }
 
@@ -105,19 +115,24 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<ExitCo
     });
     let everything = everything.into_inner().unwrap_or_else(PoisonError::into_inner);
     let names = config.names.listed();
-    let mail = arguments.mail.then_some((&config.style, &names));
-    let (found, mails, summary) = everything.finish((arguments.since, arguments.until), mail)?;
+    let asked = (arguments.since, arguments.until);
+    let Outcome { found, incidents, letters, summary } =
+        everything.finish(asked, &config.style, &names, arguments.mail)?;
     let out = &mut BufWriter::new(out);
     match arguments.format {
         Format::Json => {
-            let mails = arguments.mail.then_some(&mails[..]);
-            let answer = Answer { matches: &found, mails, summary: &summary };
+            let mails = arguments.mail.then_some(&letters[..]);
+            let answer = Answer { matches: &found, incidents: &incidents, mails, summary: &summary };
             serde_json::to_writer(&mut *out, &answer).map_err(io::Error::from)?;
             writeln!(out)?;
         }
         Format::Table => {
             if arguments.mail {
-                mails.iter().try_for_each(|mail| write_mail(out, mail))?;
+                letters.iter().try_for_each(|letter| write_mail(out, &letter.message, letter.time))?;
+            } else if !arguments.records {
+                for incident in &incidents {
+                    writeln!(out, "{}\n", incident.text(&config.style)?.trim_end())?;
+                }
             } else {
                 let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
                 table::write(out, &found, colour)?;
@@ -149,11 +164,6 @@ fn config(arguments: &Arguments) -> anyhow::Result<Config> {
     }
     config.rules.lints().iter().for_each(|lint| eprintln!("root-usage: warning: {lint}"));
     Ok(config)
-}
-
-fn write_mail(out: &mut impl Write, message: &Message) -> io::Result<()> {
-    let line = "=".repeat(72);
-    writeln!(out, "{line}\nSubject: {}\n{line}\n{}\n", message.subject.as_str(), message.text)
 }
 
 fn since(text: &str) -> Result<Timestamp, String> {

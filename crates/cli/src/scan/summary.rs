@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
-use root_usage::alert::{Alert, Attribution, Issued, Origin, Unreadable};
+use root_usage::alert::{Attribution, Issued};
 use root_usage::directory::Listed;
-use root_usage::email::{EmailError, Message, Style};
-use root_usage::history::Answers;
-use root_usage::notify::topic;
+use root_usage::email::{Story, Style};
+use root_usage::incident::Pace;
 use root_usage::record::Record;
 use serde::Serialize;
 
-use super::found::{Batch, File, Found, Mail, Misread};
+use super::delivery::{Batch, Source, deliveries};
+use super::found::{File, Found, Misread};
+use super::incident::stories;
+use super::letter::{Letter, Writing};
 use super::object::DIGEST;
+use super::telling::tell;
 
 /// What all files hold.
 #[derive(Default)]
@@ -80,6 +83,14 @@ pub struct Summary {
 pub struct Noisiest {
     pub actor: String,
     pub matches: u64,
+}
+
+/// All that there is to say.
+pub struct Outcome {
+    pub found: Vec<Found>,
+    pub incidents: Vec<Story>,
+    pub letters: Vec<Letter>,
+    pub summary: Summary,
 }
 
 /// The mails that would have gone out.
@@ -148,16 +159,15 @@ impl Everything {
         attribution
     }
 
-    /// The matches in order of time, the mails about them if they are asked for (their records were kept then), and the figures.
-    ///
-    /// # Errors
-    ///
-    /// [`EmailError`] if a mail can't be written, which no content can cause.
+    /// The matches in order of time, their incidents, the mails about them if they are asked for (their records were kept
+    /// then), and the figures.
     pub fn finish(
         mut self,
         asked: (Option<Timestamp>, Option<Timestamp>),
-        mail: Option<(&Style, &Listed)>,
-    ) -> Result<(Vec<Found>, Vec<Message>, Summary), EmailError> {
+        style: &Style,
+        listed: &Listed,
+        mail: bool,
+    ) -> anyhow::Result<Outcome> {
         self.keys.clear();
         self.found.sort_by(|a, b| (a.time, &a.file, a.nth).cmp(&(b.time, &b.file, b.nth)));
         let attribution = self.decide();
@@ -165,26 +175,24 @@ impl Everything {
         let from = self.span.map(|(from, _)| asked.0.map_or(from, |since| since.max(from)));
         let to = self.span.map(|(_, to)| asked.1.map_or(to, |until| until.min(to)));
         let days = from.zip(to).map_or(0, |(from, to)| (day(to) - day(from)).get_days().max(0).unsigned_abs() + 1);
-        let mut mails: BTreeMap<Mail, Letter> = BTreeMap::new();
-        for batch in self.batches {
-            let letter =
-                Letter { time: batch.time, origin: batch.origin, unreadable: batch.unreadable, found: Vec::new() };
-            mails.insert(batch.mail, letter);
+        let (mut found, pace) = (self.found, Pace::default());
+        let deliveries = deliveries(self.batches, &mut found, &attribution);
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let told = runtime.block_on(tell(&deliveries, pace));
+        for ((delivery, part), incident) in &told.by_part {
+            for index in &deliveries[*delivery].parts[*part].found {
+                found[*index].mailed = Some(told.incidents[*incident].id);
+            }
         }
-        for (index, found) in self.found.iter().enumerate() {
-            let letter = mails.entry(found.mail.clone()).or_insert_with(|| Letter::estimated(found));
-            letter.time = [letter.time, found.time].into_iter().flatten().min();
-            letter.found.push(index);
-        }
-        mails.retain(|_, letter| !letter.found.is_empty() || !letter.unreadable.is_empty());
+        let incidents = stories(&mut found, pace, &attribution, listed, style);
         let mut by_day = BTreeMap::new();
-        for time in mails.values().filter_map(|letter| letter.time) {
+        for time in told.mails.iter().filter_map(|mail| mail.time) {
             *by_day.entry(day(time)).or_default() += 1;
         }
-        let total = mails.len() as u64;
-        let estimated = mails.keys().any(|mail| matches!(mail, Mail::Window(..)));
+        let total = told.mails.len() as u64;
+        let estimated = found.iter().any(|found| matches!(found.source, Source::Window(..)));
         let mut actors: BTreeMap<&str, u64> = BTreeMap::new();
-        self.found.iter().for_each(|found| *actors.entry(&found.actor).or_default() += 1);
+        found.iter().for_each(|found| *actors.entry(&found.actor).or_default() += 1);
         let noisiest = actors.into_iter().rev().max_by_key(|(_, count)| *count);
         #[expect(clippy::cast_precision_loss, reason = "nobody has so many mails or days")]
         let per_day = if days > 0 { total as f64 / f64::from(days) } else { 0.0 };
@@ -197,43 +205,20 @@ impl Everything {
             bytes: self.bytes,
             from,
             to,
-            matches: self.found.len() as u64,
+            matches: found.len() as u64,
             duplicates: self.duplicates,
             mails: Mails { total, estimated, days: days.into(), per_day, by_day },
             noisiest: noisiest.map(|(actor, matches)| Noisiest { actor: actor.to_owned(), matches }),
             faults: self.unreadable.iter().map(|unread| unread.more + 1).sum(),
             unreadable: self.unreadable,
         };
-        let mut letters: Vec<Letter> = mails.into_values().collect();
-        letters.sort_by_key(|letter| letter.time);
-        let mut messages = Vec::new();
-        for letter in letters {
-            let Some((style, listed)) = mail else { break };
-            let matches = letter.found.iter().map(|index| (*index, self.found[*index].matched.clone())).collect();
-            if let Some(alert) = Alert::attributed(letter.origin, matches, letter.unreadable, &attribution) {
-                let answers = Answers::default().with_names(listed.names(&alert));
-                messages.extend(Message::within(&alert, &answers, None, style, topic::fits, || true)?);
-            }
-        }
-        Ok((self.found, messages, summary))
-    }
-}
-
-/// A mail in the making.
-struct Letter {
-    time: Option<Timestamp>,
-    origin: Origin,
-    unreadable: Vec<Unreadable>,
-    /// Indices of what it is about.
-    found: Vec<usize>,
-}
-
-impl Letter {
-    /// One about records whose batch is not known.
-    fn estimated(found: &Found) -> Self {
-        let owner = found.account.as_deref().unwrap_or_default().to_owned();
-        let origin = Origin { owner, ..Origin::default() };
-        Self { time: found.time, origin, unreadable: Vec::new(), found: Vec::new() }
+        let letters = if mail {
+            let attribution = &attribution;
+            Writing { found: &found, deliveries: &deliveries, attribution, listed, style, pace }.letters(&told)?
+        } else {
+            Vec::new()
+        };
+        Ok(Outcome { found, incidents, letters, summary })
     }
 }
 

@@ -172,7 +172,7 @@ pub(super) fn by_count<'a>(actions: impl Iterator<Item = &'a Action>, budget: &B
 }
 
 /// The request parameters that identify what an action is about.
-fn names(record: &Record) -> &'static [&'static str] {
+pub(super) fn names(record: &Record) -> &'static [&'static str] {
     known_of(record).map(|known| known.names.as_slice()).unwrap_or_default()
 }
 

@@ -15,6 +15,7 @@ mod related;
 mod sanitize;
 mod short;
 mod step;
+mod story;
 mod subject;
 mod view;
 
@@ -28,6 +29,7 @@ use language::Mail;
 pub use notice::DamagedBatch;
 pub(crate) use sanitize::Clean;
 pub use short::Short;
+pub use story::Story;
 pub use subject::{SUBJECT_MAX, Subject};
 use view::View;
 

@@ -69,8 +69,14 @@ pub struct News {
 /// | a source address | the address; of IPv6 the first 64 bits |
 #[must_use]
 pub fn news(part: &Alert) -> Vec<News> {
+    together(part.actors.iter().flat_map(|actor| &actor.actions).flat_map(of_action))
+}
+
+/// What is news in several parts that come as one.
+#[must_use]
+pub fn together(parts: impl IntoIterator<Item = News>) -> Vec<News> {
     let mut all: Vec<News> = Vec::new();
-    for each in part.actors.iter().flat_map(|actor| &actor.actions).flat_map(of_action) {
+    for each in parts {
         if all.len() == NEWS_MAX {
             break;
         }

@@ -32,7 +32,7 @@ pub(crate) const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 impl Pace {
     /// Whether an incident is over: nothing came for a while, or it has lasted a day.
     #[must_use]
-    pub(crate) fn is_over(&self, opened: Timestamp, last: Timestamp, now: Timestamp) -> bool {
+    pub fn is_over(&self, opened: Timestamp, last: Timestamp, now: Timestamp) -> bool {
         now.duration_since(last) >= self.quiet || now.duration_since(opened) >= LONGEST
     }
 }

@@ -30,7 +30,9 @@ pub enum Whose {
 }
 
 impl Whose {
-    fn of(actor: &Actor) -> Self {
+    /// Whose it is what somebody did in one delivery.
+    #[must_use]
+    pub fn of(actor: &Actor) -> Self {
         let record = &actor.gravest().record;
         let account = actor.first(|record| record.account()).unwrap_or_default().to_owned();
         match Kind::of(actor) {

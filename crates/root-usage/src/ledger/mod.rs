@@ -11,19 +11,41 @@
 //! A write whose condition is lost is an answer, not an error. One whose condition is lost to this very owner was won:
 //! the first try arrived, and its answer didn't.
 
+mod at_once;
 mod memory;
 
 use std::collections::HashSet;
 use std::error::Error;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::incident::{Budget, Changes, IncidentId, Topic, Whose};
+pub use at_once::at_once;
 pub use memory::InMemory;
 
 /// What names a part: a SHA-256 over the delivery and the identity, so that a delivery that comes again has the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartKey(pub [u8; 32]);
+
+/// What names a delivery, and its parts.
+#[derive(Debug, Clone)]
+pub struct Delivery(Sha256);
+
+impl Delivery {
+    /// The delivery that is this event. Around it a file has a line's end, which Lambda has not.
+    #[must_use]
+    pub fn of(event: &str) -> Self {
+        Self(Sha256::new().chain_update(event.trim_ascii()))
+    }
+
+    /// What one of its portions brings of an identity.
+    #[must_use]
+    pub fn part(&self, portion: usize, whose: &Whose) -> PartKey {
+        let digest = self.0.clone().chain_update(portion.to_be_bytes()).chain_update(whose.to_string());
+        PartKey(digest.finalize().into())
+    }
+}
 
 /// What names a record.
 pub type RecordKey = [u8; 32];

@@ -4,6 +4,7 @@
 //! JSON object as it came plus accessors: each gives `None` where the field says nothing, and none can fail.
 
 mod account;
+mod kept;
 mod outcome;
 mod parameters;
 mod texts;
@@ -89,24 +90,6 @@ impl Record {
             && (record.account().is_none() || record.text(&["vpcEndpointAccountId"]) != record.account());
         record.addendum = record.value(&["addendum"]).is_some_and(|addendum| *addendum != Json::Null);
         record
-    }
-
-    /// About how many bytes of memory it takes.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.json.memory()
-            + size_of::<Self>()
-            + self.texts.len()
-            + self.details.iter().map(Detail::memory).sum::<usize>()
-    }
-
-    /// The same record with nothing but what is at these paths, for as long as many have to be kept. Its hash and its
-    /// outcome are those of the whole.
-    #[must_use]
-    pub fn only(&self, paths: &[&[&str]]) -> Self {
-        let json = self.json.only(paths);
-        let texts = Texts::of(&json);
-        Self { json, texts, details: Box::default(), ..*self }
     }
 
     /// What the action made, opened or let in, as far as the record says.

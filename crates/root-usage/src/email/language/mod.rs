@@ -11,6 +11,7 @@ use std::fmt;
 use super::chapter::Closing;
 use super::detail::Safe;
 use super::notice::{Damaged, Test};
+use super::story::Story;
 use super::view::View;
 use crate::alert::Known;
 use crate::detail::Detail;
@@ -51,6 +52,8 @@ pub(super) enum Mail<'a> {
     Digest(&'a View),
     /// That an incident is quiet.
     Closing(&'a Closing<'a>),
+    /// An incident as a whole, for a terminal.
+    Story(&'a Story),
     /// That mails arrive.
     Test(&'a Test),
     /// A batch that can't be read.

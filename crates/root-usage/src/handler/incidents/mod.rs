@@ -2,18 +2,17 @@
 
 mod work;
 
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{Handler, HandlerError, Run, reading};
 use crate::alert::{Action, Alert, Match, Origin, Unreadable};
 use crate::batch::Inflated;
-use crate::directory::{Directory, look_up};
+use crate::directory::{Directory, look_up, names};
 use crate::email::{Chapter, Message, digest};
 use crate::error::chain;
 use crate::history::{Answers, History};
 use crate::incident::{Changes, IncidentId, Kind, Pace, Whose, by_identity, changes};
-use crate::ledger::{Ledger, Part, PartKey, Told};
+use crate::ledger::{Delivery, Ledger, Part, PartKey, Told};
 use crate::notify::Notify;
 use crate::record::Record;
 use crate::report::Report;
@@ -70,10 +69,10 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Err(alert) => return self.tell_now(run, &alert, None).await,
         };
         let work = Work::new(ledger, *pace, run);
+        let delivery = Delivery::of(run.event);
         let mut result = Ok(());
         for (whose, part) in parts {
-            let digest = Sha256::new().chain_update(run.event).chain_update(portion.to_be_bytes());
-            let key = PartKey(digest.chain_update(whose.to_string()).finalize().into());
+            let key = delivery.part(portion, &whose);
             // What can't be told of one keeps nothing of the others back.
             let told = self.arrive_part(run, &work, key, &whose, part).await;
             result = result.and(told);
@@ -288,7 +287,10 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         chapter: Option<&Chapter>,
     ) -> Result<(), HandlerError<N::Error>> {
         let answers = match chapter {
-            Some(Chapter { kind: Kind::Update, .. }) => Answers::default(),
+            Some(Chapter { kind: Kind::Update, .. }) => {
+                let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
+                Answers::default().with_names(names(&self.directory, alert, deadline).await)
+            }
             _ => self.ask(alert, run.deadlines.lookups).await,
         };
         run.report.history_failures += answers.failures;

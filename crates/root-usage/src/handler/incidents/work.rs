@@ -12,10 +12,8 @@ use tokio::time::Instant;
 use super::super::Run;
 use crate::alert::Alert;
 use crate::email::Chapter;
-use crate::incident::{
-    ALL, BEYOND, Changes, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, Kind, News, Pace, Whose, news, open, wait,
-};
-use crate::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, Spent, Told};
+use crate::incident::{Changes, IncidentId, Kind, Pace, Whose, news, open, wait};
+use crate::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, Spent, Told, at_once};
 
 /// How long a part that was just kept has until anybody may tell it.
 const INTAKE: SignedDuration = SignedDuration::from_secs(45);
@@ -104,8 +102,7 @@ impl<'l, L: Ledger> Work<'l, L> {
             return Ok(Entry::Told);
         }
         let (incident, is_first) = self.incident(whose, key).await?;
-        let at_once = self.at_once(incident, is_first, key, &news(part)).await?;
-        let due = match at_once {
+        let due = match at_once(self.ledger, incident, is_first, key, &news(part), self.now).await? {
             Spent::Taken => return Ok(Entry::Tell(incident, if is_first { Kind::First } else { Kind::AtOnce })),
             Spent::From(due) => due,
             Spent::Never => self.now.saturating_add(wait(part).at(&self.pace)).unwrap_or(Timestamp::MAX),
@@ -142,37 +139,6 @@ impl<'l, L: Ledger> Work<'l, L> {
         }
         // Others win each time; an incident of its own tells it all the same.
         Ok((new.id, true))
-    }
-
-    /// Whether a part goes out at once, or from when on; [`Spent::Never`] if it has nothing that is new.
-    async fn at_once(&self, id: IncidentId, is_first: bool, key: PartKey, all: &[News]) -> Result<Spent, L::Error> {
-        let mut has_news = is_first;
-        for news in all {
-            let is_new = self.ledger.is_new(id, news.topic, key).await?;
-            if !is_new {
-                continue;
-            }
-            for topic in &news.also {
-                self.ledger.is_new(id, *topic, key).await?;
-            }
-            has_news |= match news.limit {
-                Some((topic, budget)) => {
-                    self.ledger.spend(Some(id), topic, budget, key, self.now).await? == Spent::Taken
-                }
-                None => true,
-            };
-        }
-        if !has_news {
-            return Ok(Spent::Never);
-        }
-        match self.ledger.spend(Some(id), ALL, IN_INCIDENT, key, self.now).await? {
-            Spent::Taken => {}
-            later => return Ok(later),
-        }
-        match self.ledger.spend(None, ALL, IN_ALL, key, self.now).await? {
-            Spent::Taken => Ok(Spent::Taken),
-            _ => self.ledger.spend(None, BEYOND, IN_ALL_BEYOND, key, self.now).await,
-        }
     }
 
     /// The part that closes an incident.
