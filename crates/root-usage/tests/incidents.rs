@@ -3,80 +3,15 @@
 
 mod batches;
 mod deeds;
+mod play;
 mod topic;
 
-use std::time::Duration;
-
-use root_usage::config::Config;
-use root_usage::handler::{Handler, Invocation};
-use root_usage::history::Recorded;
-use root_usage::incident::Pace;
-use root_usage::ledger::InMemory;
-use root_usage::notify::Outbox;
-use serde_json::{Value, json};
-
-use deeds::{Deed, after, delivery, messages};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::json;
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 3600;
-
-/// What is delivered, and when, in seconds.
-type Delivery = (i64, String);
-
-/// The mails, with the second in which each goes out.
-type Mails = Vec<(i64, String)>;
-
-async fn play(deliveries: &[Delivery], rules: &str) -> (Mails, Vec<String>) {
-    let (mails, texts, _) = play_all(deliveries, rules).await;
-    (mails, texts)
-}
-
-/// Plays deliveries with a tick each minute, until nothing can come any more: mails, their texts and their documents.
-async fn play_all(deliveries: &[Delivery], rules: &str) -> (Mails, Vec<String>, Vec<String>) {
-    let vars = [("RULES".to_owned(), rules.to_owned())];
-    let config = Config { history: None, metrics: false, ..Config::from_vars(vars).unwrap() };
-    let handler = Handler::new(config, Outbox::default(), Recorded::default())
-        .with_incidents(InMemory::default(), Pace::default());
-    let last = deliveries.iter().map(|(at, _)| *at).max().unwrap() + 3 * HOUR;
-    let mut steps: Vec<(i64, &str)> = deliveries.iter().map(|(at, event)| (*at, event.as_str())).collect();
-    steps.extend((1..=last / MINUTE).map(|minute| (minute * MINUTE, r#"{"tick":{}}"#)));
-    steps.sort_by_key(|(at, _)| *at);
-    let (mut mails, mut texts, mut documents) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (at, event)) in steps.into_iter().enumerate() {
-        let request_id = number.to_string();
-        let invocation =
-            Invocation { event, request_id: &request_id, time_left: Duration::from_secs(30), now: after(at) };
-        handler.handle(invocation).await.done().unwrap();
-        for message in handler.notify().take() {
-            topic::valid(&message);
-            let document: Value = serde_json::from_str(&message.document).unwrap();
-            let kind = document["incident"]["kind"].as_str().unwrap_or("no incident").to_owned();
-            mails.push((at, kind));
-            texts.push(format!("{}\n\n{}", message.subject.as_str(), message.text));
-            documents.push(message.document);
-        }
-    }
-    (mails, texts, documents)
-}
-
-fn role(name: &str) -> Deed {
-    Deed::new("iam", "CreateRole").of("roleName", name)
-}
-
-fn launch(id: &str) -> Deed {
-    Deed::new("ec2", "RunInstances").of("imageId", id)
-}
-
-fn list() -> Deed {
-    Deed::read("s3", "ListBuckets")
-}
-
-/// One delivery after the other: when, and what.
-fn each(deliveries: &[(i64, &[Deed])]) -> Vec<Delivery> {
-    deliveries.iter().map(|(at, deeds)| (*at, delivery(*at, deeds))).collect()
-}
+use deeds::{Deed, delivery, messages};
+use play::{Delivery, HOUR, MINUTE, Mails, each, launch, list, play, play_all, role};
 
 struct Row {
     what: &'static str,
@@ -321,84 +256,6 @@ async fn somebody_else_has_an_incident_by_who_they_are() {
     let (mails, _) = play(&deliveries, "cis").await;
     let kinds: Vec<&str> = mails.iter().map(|(_, kind)| kind.as_str()).collect();
     assert_eq!(kinds, ["first", "first", "at-once", "closing"], "{mails:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_open_stays_listed_until_it_is_seen_undone() {
-    let policy = |name: &str, role: &str| {
-        let parameters = json!({ "roleName": role, "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess" });
-        Deed::new("iam", name).with("requestParameters", parameters)
-    };
-    let odd = role("x; rm -rf ~");
-    let deliveries = each(&[
-        (0, &[Deed::sign_in()]),
-        (120, &[role("a"), policy("AttachRolePolicy", "a"), role("b"), odd]),
-        (300, &[Deed::new("iam", "DeleteRole").of("roleName", "b")]),
-        (600, &[list()]),
-        (2000, &[list()]),
-        (4300, &[policy("DetachRolePolicy", "a")]),
-    ]);
-    let (mails, texts) = play(&deliveries, "root-usage").await;
-    let told = |kind: &str| {
-        let index = mails.iter().position(|(_, found)| found == kind).unwrap();
-        &texts[index]
-    };
-    let update = told("update");
-    assert!(
-        update.contains(
-            "aws iam detach-role-policy --role-name a --policy-arn arn:aws:iam::aws:policy/AdministratorAccess"
-        )
-    );
-    assert!(update.contains("\n    aws iam delete-role --role-name a\n"), "{update}");
-    // It was undone, and what a shell would take for something else has no command.
-    assert!(!update.contains("--role-name b") && !update.contains("aws iam delete-role --role-name x"), "{update}");
-    assert!(update.contains("iam CreateRole") && update.contains("rm -rf"), "{update}");
-    let closing = told("closing");
-    assert!(!closing.contains("detach-role-policy --role-name a"), "{closing}");
-    assert!(closing.contains("2 things not undone"), "{closing}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn whatever_can_be_undone_has_a_command() {
-    let mut rows = vec![
-        ("iam", "CreateRole", json!({ "roleName": "r" })),
-        (
-            "iam",
-            "AttachRolePolicy",
-            json!({ "roleName": "r", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess" }),
-        ),
-        ("iam", "PutRolePolicy", json!({ "roleName": "r", "policyName": "p" })),
-        ("iam", "CreateUser", json!({ "userName": "u" })),
-        ("iam", "AttachUserPolicy", json!({ "userName": "u", "policyArn": "arn:aws:iam::111122223333:policy/p" })),
-        ("iam", "PutUserPolicy", json!({ "userName": "u", "policyName": "p" })),
-        ("iam", "CreateLoginProfile", json!({ "userName": "u" })),
-        ("iam", "CreateInstanceProfile", json!({ "instanceProfileName": "i" })),
-        ("iam", "AddRoleToInstanceProfile", json!({ "instanceProfileName": "i", "roleName": "r" })),
-        ("s3", "CreateBucket", json!({ "bucketName": "example" })),
-        ("s3", "PutBucketPolicy", json!({ "bucketName": "example" })),
-        ("cloudtrail", "StopLogging", json!({ "name": "arn:aws:cloudtrail:us-east-1:111122223333:trail/t" })),
-        ("cloudtrail", "DeleteTrail", json!({ "name": "t" })),
-        ("kms", "ScheduleKeyDeletion", json!({ "keyId": "0f9e8d7c-6b5a-4f3e-9d2c-1b0a9f8e7d6c" })),
-        ("config", "StopConfigurationRecorder", json!({ "configurationRecorderName": "default" })),
-    ]
-    .into_iter()
-    .map(|(service, name, parameters)| Deed::new(service, name).with("requestParameters", parameters))
-    .collect::<Vec<_>>();
-    let key = |id: &str| json!({ "accessKey": { "accessKeyId": id } });
-    rows.push(Deed::new("iam", "CreateAccessKey").with("responseElements", key("AKIAI44QH8DHBEXAMPLE")));
-    rows.push(
-        Deed::new("iam", "CreateAccessKey").of("userName", "u").with("responseElements", key("AKIAIOSFODNN7EXAMPLE")),
-    );
-    let instances = json!({ "instancesSet": { "items": [{ "instanceId": "i-0c9d8e7f6a5b4c3d2" }] } });
-    rows.push(Deed::new("ec2", "RunInstances").with("responseElements", instances));
-    rows.push(
-        Deed::new("ec2", "CreateSecurityGroup").with("responseElements", json!({ "groupId": "sg-0c1d2e3f4a5b60718" })),
-    );
-    let (_, texts) = play(&each(&[(0, &rows), (300, &[list()])]), "root-usage").await;
-    let open = texts.last().unwrap().split("Not seen undone").nth(1).unwrap().split("\n-- ").next().unwrap();
-    insta::with_settings!({ snapshot_path => "mails/open", prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!("everything", open);
-    });
 }
 
 /// Some of each kind, with when they may be told at the latest after they came, in seconds.
