@@ -53,13 +53,26 @@ impl Bug {
 
 /// What can go wrong at a call.
 #[derive(Debug, Clone, Copy)]
-enum Fault {
+pub enum Fault {
     FailsBefore,
     FailsAfter,
     DropsBefore,
     DropsAfter,
     /// It is made twice, and the second answer counts.
     Twice,
+}
+
+impl Fault {
+    pub const ALL: [Self; 5] = [Self::FailsBefore, Self::FailsAfter, Self::DropsBefore, Self::DropsAfter, Self::Twice];
+}
+
+/// What goes wrong in a run.
+#[derive(Clone)]
+pub enum Faults {
+    /// So many, anywhere.
+    Any(usize),
+    /// This, at the call of this number.
+    At(usize, Fault),
 }
 
 /// What became of a record.
@@ -249,11 +262,14 @@ struct Running<'a> {
 /// How long Lambda waits before it tries again. Source: Lambda Developer Guide, "Asynchronous invocation".
 const RETRIES: [i64; 2] = [60, 120];
 
+/// By how many seconds the clocks of the instances are wrong. More than 25 between two of them counts as a fault.
+pub const SKEWS: [i64; 3] = [-10, 0, 10];
+
 /// The function's timeout, in seconds.
 const TIMEOUT: i64 = 30;
 
 /// One run.
-pub fn run(seed: u64, faults: usize, bug: Option<Bug>) -> Outcome {
+pub fn run(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async { play(seed, faults, bug) })
 }
@@ -284,7 +300,7 @@ fn deliveries(dice: &Dice) -> (Vec<(i64, String)>, Vec<Fate>, Vec<usize>) {
     (all, fates, of)
 }
 
-fn play(seed: u64, faults: usize, bug: Option<Bug>) -> Outcome {
+fn play(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
     let dice = Dice(AtomicU64::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D)));
     let (all, mut fates, of) = deliveries(&dice);
     let last = all.last().unwrap().0;
@@ -305,13 +321,17 @@ fn play(seed: u64, faults: usize, bug: Option<Bug>) -> Outcome {
         delivery: None,
         attempt: 0,
     }));
-    let kinds = [Fault::FailsBefore, Fault::FailsAfter, Fault::DropsBefore, Fault::DropsAfter, Fault::Twice];
     let mut state = State::default();
-    for _ in 0..faults {
-        let kind = kinds[usize::try_from(dice.roll(5)).unwrap()];
-        // Most calls are those of ticks that find nothing.
-        let at = 1 + if dice.roll(4) == 0 { dice.roll(400) } else { dice.roll(60) };
-        state.faults.push((usize::try_from(at).unwrap(), kind));
+    match faults {
+        Faults::At(call, fault) => state.faults.push((*call, *fault)),
+        Faults::Any(count) => {
+            for _ in 0..*count {
+                let fault = Fault::ALL[usize::try_from(dice.roll(5)).unwrap()];
+                // Most calls are those of ticks that find nothing.
+                let call = 1 + if dice.roll(4) == 0 { dice.roll(400) } else { dice.roll(60) };
+                state.faults.push((usize::try_from(call).unwrap(), fault));
+            }
+        }
     }
     let world = World(Arc::new(Shared { dice, bug, items: InMemory::default(), state: Mutex::new(state) }));
     let instance = || {
@@ -338,11 +358,12 @@ fn play(seed: u64, faults: usize, bug: Option<Bug>) -> Outcome {
             let planned = planned.remove(index);
             number += 1;
             let event = planned.delivery.map_or(r#"{"tick":{}}"#, |delivery| all[delivery].1.as_str());
-            let handler = &instances[usize::try_from(dice.roll(3)).unwrap()];
+            let instance = usize::try_from(dice.roll(3)).unwrap();
+            let (handler, clock) = (&instances[instance], now + SKEWS[instance]);
             let request_id = format!("{:?}-{number}", planned.delivery);
             let future = async move {
                 let time_left = Duration::from_secs(30);
-                let invocation = Invocation { event, request_id: &request_id, time_left, now: after(now) };
+                let invocation = Invocation { event, request_id: &request_id, time_left, now: after(clock) };
                 handler.handle(invocation).await.done().is_ok()
             };
             running.push(Running { number, planned, began: now, future: Box::pin(future) });
