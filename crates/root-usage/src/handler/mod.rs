@@ -237,8 +237,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 self.heartbeat(run).await;
                 return Ok(());
             }
-            Some(Request::Tick) => return Ok(()),
-            None => {}
+            Some(Request::Tick) if self.incidents.is_some() => return Ok(()),
+            Some(Request::Tick) | None => {}
         }
         let inflated = match Inflated::from_event(run.event, self.config.max_batch_bytes) {
             Ok(inflated) => inflated,
