@@ -278,9 +278,6 @@ fn kinds() -> Vec<(Deed, i64)> {
 }
 
 proptest! {
-    // A case is hours of ticks.
-    #![proptest_config(ProptestConfig::with_cases((ProptestConfig::default().cases / 20).max(8)))]
-
     /// However records are put into deliveries, each is told exactly once, and none later than it may.
     #[test]
     fn any_order_and_any_deliveries_tell_the_same(

@@ -1,7 +1,7 @@
 //! A topic that answers as a test tells it, and the pipeline in front of it.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -124,13 +124,18 @@ fn schema(text: &str) -> jsonschema::Validator {
     jsonschema::draft202012::new(&serde_json::from_str(text).unwrap()).unwrap()
 }
 
+static ALERT: LazyLock<jsonschema::Validator> =
+    LazyLock::new(|| schema(include_str!("../../../../docs/alert.schema.json")));
+static NOTICE: LazyLock<jsonschema::Validator> =
+    LazyLock::new(|| schema(include_str!("../../../../docs/notice.schema.json")));
+
 pub fn valid(message: &Message) {
     let document: Value = serde_json::from_str(&message.document).unwrap();
-    let of = match document["schema"].as_str().unwrap() {
-        "root-usage-alert/1" | "root-usage-alert/2" => include_str!("../../../../docs/alert.schema.json"),
-        _ => include_str!("../../../../docs/notice.schema.json"),
+    let schema = match document["schema"].as_str().unwrap() {
+        "root-usage-alert/1" | "root-usage-alert/2" => &ALERT,
+        _ => &NOTICE,
     };
-    let errors: Vec<_> = schema(of).iter_errors(&document).map(|error| error.to_string()).collect();
+    let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     let subject = message.subject.as_str();
     assert!(subject.len() <= SUBJECT_MAX && subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{subject}");
