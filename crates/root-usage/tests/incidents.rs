@@ -219,6 +219,21 @@ async fn an_action_has_ten_mails_at_once_and_then_waits() {
     assert_eq!((count("first"), count("at-once"), count("update"), count("closing")), (1, 9, 1, 1), "{mails:?}");
 }
 
+/// A failed sign-in beside root's session is part of its story, and a record that two deliveries hold is told once.
+#[tokio::test(start_paused = true)]
+async fn what_two_deliveries_hold_is_told_once_and_in_one_story() {
+    let (read, failed) = (list(), Deed::failed_sign_in("111122223333"));
+    let deliveries =
+        each(&[(0, &[Deed::sign_in()]), (300, &[failed.clone(), read.clone()]), (400, &[read.clone(), role("a")])]);
+    let (mails, _, documents) = play_all(&deliveries, "root-usage").await;
+    for deed in [&read, &failed] {
+        let told = documents.iter().filter(|document| document.contains(&format!("\"{}\"", deed.id()))).count();
+        assert_eq!(told, 1, "{mails:?}");
+    }
+    let at_once: serde_json::Value = serde_json::from_str(&documents[1]).unwrap();
+    assert_eq!(at_once["matched"], 3, "{at_once}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_a_day_the_next_incident_follows() {
     let deliveries: Vec<Delivery> = (0..60).map(|n| (n * 1800, delivery(n * 1800, &[list()]))).collect();

@@ -21,6 +21,8 @@ async fn what_is_open_stays_listed_until_it_is_seen_undone() {
     let deliveries = each(&[
         (0, &[Deed::sign_in()]),
         (120, &[role("a"), policy("AttachRolePolicy", "a"), role("b"), odd]),
+        // Made, deleted and made once more.
+        (200, &[role("c"), Deed::new("iam", "DeleteRole").of("roleName", "c"), role("c")]),
         (300, &[Deed::new("iam", "DeleteRole").of("roleName", "b")]),
         (600, &[list()]),
         (2000, &[list()]),
@@ -38,12 +40,13 @@ async fn what_is_open_stays_listed_until_it_is_seen_undone() {
         )
     );
     assert!(update.contains("\n    aws iam delete-role --role-name a\n"), "{update}");
+    assert!(update.contains("aws iam delete-role --role-name c\n"), "{update}");
     // It was undone, and what a shell would take for something else has no command.
     assert!(!update.contains("--role-name b") && !update.contains("aws iam delete-role --role-name x"), "{update}");
     assert!(update.contains("iam CreateRole") && update.contains("rm -rf"), "{update}");
     let closing = told("closing");
     assert!(!closing.contains("detach-role-policy --role-name a"), "{closing}");
-    assert!(closing.contains("2 things not undone"), "{closing}");
+    assert!(closing.contains("3 things not undone"), "{closing}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,6 +97,15 @@ fn with_two_faults_nothing_is_lost() {
 }
 
 #[test]
+fn what_is_gone_from_the_ledger_is_said_to_be() {
+    let said = (0..seeds()).any(|seed| {
+        let outcome = run(seed, &Faults::Any(0), Some(Bug::LosesEvents));
+        outcome.log.iter().any(|line| line.contains("MAIL") && line.contains("could not be read"))
+    });
+    assert!(said);
+}
+
+#[test]
 fn whichever_call_fails_nothing_is_lost() {
     let mut runs = 0;
     for seed in 0..seeds().div_ceil(400) {

@@ -190,6 +190,13 @@ impl Alert {
         Some(Self { id, origin, actors, unreadable, held: Held::default(), may_be_repeated: false })
     }
 
+    /// What is left of it without the records that are known already; `None` if nothing is.
+    pub(crate) fn without(mut self, known: impl Fn(&Record) -> bool) -> Option<Self> {
+        self.actors.iter_mut().for_each(|actor| actor.actions.retain(|action| !known(&action.record)));
+        self.actors.retain(|actor| !actor.actions.is_empty());
+        (!self.actors.is_empty() || !self.unreadable.is_empty()).then_some(self)
+    }
+
     /// The gravest severity in it. What can't be read may be anything, so it is HIGH.
     #[must_use]
     pub fn severity(&self) -> Severity {

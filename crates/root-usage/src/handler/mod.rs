@@ -269,18 +269,15 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         loop {
             let in_time = || (self.clock)() < run.deadlines.reading;
             let mut found = reading.next(run.report, in_time);
-            let told = match &self.incidents {
-                // Without an answer none is taken for told.
-                Some((ledger, _)) => ledger.told_of(&found.keys()).await.unwrap_or_default(),
-                None => self.memory.mailed(&found.keys()).await,
-            };
-            found.forget(&told, run.report);
+            if self.incidents.is_none() {
+                found.forget(&self.memory.mailed(&found.keys()).await, run.report);
+            }
             let cut = found.cut;
             let keys = found.keys();
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             if let Some(alert) = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside()) {
                 match &self.incidents {
-                    Some(incidents) => self.arrive(run, alert, portion, incidents).await?,
+                    Some(incidents) => self.arrive(run, alert, (portion, &keys), incidents).await?,
                     None => self.tell(run, alert, &keys).await?,
                 }
             }

@@ -31,7 +31,7 @@ pub struct Open {
 /// What a part opened, and what it undid.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// What it opened, in the order of time.
+    /// What it opened and didn't undo after that, in the order of time.
     pub opened: Vec<Open>,
     /// What it undid.
     pub undone: Vec<Topic>,
@@ -110,8 +110,12 @@ pub fn changes(part: &Alert) -> Changes {
             changes.opened.extend(found.into_iter().take(room).map(|values| Open::new(row, record, values)));
         }
         for row in of_service().filter(|row| row.undone.0.iter().any(|name| record.event_name() == Some(name))) {
-            let found = named(record, row.undone.1).unwrap_or_default();
-            changes.undone.extend(found.into_iter().take(OPENED_MAX).map(|values| name(row, record, &values)));
+            for values in named(record, row.undone.1).unwrap_or_default().into_iter().take(OPENED_MAX) {
+                let topic = name(row, record, &values);
+                // What is made once more after this stays open.
+                changes.opened.retain(|open| open.topic != topic);
+                changes.undone.push(topic);
+            }
         }
     }
     changes
@@ -122,9 +126,8 @@ pub fn open<'a>(told: impl IntoIterator<Item = &'a Changes>) -> Vec<Open> {
     let mut open: Vec<&Open> = Vec::new();
     for changes in told {
         let undone: HashSet<&Topic> = changes.undone.iter().collect();
-        // Of one part nobody knows what came first.
-        open.extend(&changes.opened);
         open.retain(|each| !undone.contains(&each.topic));
+        open.extend(&changes.opened);
     }
     let mut seen = HashSet::new();
     open.iter().rev().filter(|each| seen.insert(each.topic)).map(|each| (*each).clone()).collect()

@@ -38,16 +38,19 @@ pub enum Bug {
     NobodyTicks,
     /// A lease is ignored: whoever comes takes the part.
     NoLease,
+    /// What was kept of a delivery is gone when it is due.
+    LosesEvents,
 }
 
 impl Bug {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NoSecondLook,
         Self::FirstIsForgotten,
         Self::ClosesBeforeParts,
         Self::KeepsNothing,
         Self::NobodyTicks,
         Self::NoLease,
+        Self::LosesEvents,
     ];
 }
 

@@ -2,8 +2,11 @@
 
 mod work;
 
+use std::collections::HashSet;
+
 use tokio::time::Instant;
 
+use super::memory::Key;
 use super::{Handler, HandlerError, Run, reading};
 use crate::alert::{Action, Alert, Match, Origin, Unreadable};
 use crate::batch::Inflated;
@@ -33,6 +36,8 @@ struct Collected {
     unreadable: Vec<Unreadable>,
     beside: Vec<Record>,
     bytes: usize,
+    /// Two parts may hold one record.
+    seen: HashSet<Key>,
 }
 
 impl Collected {
@@ -42,6 +47,9 @@ impl Collected {
         for actor in part.actors {
             self.beside.extend(actor.root_call);
             for Action { record, rules, received, .. } in actor.actions {
+                if reading::key(&record).is_some_and(|key| !self.seen.insert(key)) {
+                    continue;
+                }
                 self.bytes += record.memory();
                 self.matches.push(Match { record, rules, received });
             }
@@ -54,25 +62,55 @@ impl Collected {
     }
 }
 
+fn is_told(record: &Record, told: &HashSet<Key>) -> bool {
+    reading::key(record).is_some_and(|key| told.contains(&key))
+}
+
+/// What of a part is not told yet. The rest are duplicates.
+fn new_in(part: Alert, told: &HashSet<Key>, report: &mut Report) -> Option<Alert> {
+    let before = part.matched();
+    let new = part.without(|record| is_told(record, told));
+    let duplicate = before - new.as_ref().map_or(0, Alert::matched);
+    report.matched -= duplicate;
+    report.duplicate += duplicate;
+    new
+}
+
+/// That what was stored can't be told, so that it isn't forgotten in silence.
+fn gone(part: &Part, what: &str) -> Option<Alert> {
+    let reason = format!("the delivery that the ledger kept {what}");
+    let hash = part.key.0;
+    let unreadable = Unreadable { id: String::new(), time: None, bytes: 0, reason, hash, rules: Vec::new() };
+    Alert::new(Origin::default(), Vec::new(), vec![unreadable], &[])
+}
+
 impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// Tells a delivery, or this portion of it, or keeps it until it is due: each identity's part for itself.
     pub(super) async fn arrive(
         &self,
         run: &mut Run<'_>,
         alert: Alert,
-        portion: usize,
+        (portion, keys): (usize, &[Key]),
         (ledger, pace): &(L, Pace),
     ) -> Result<(), HandlerError<N::Error>> {
         run.report.alert_id = Some(alert.id.to_string());
-        let parts = match by_identity(alert) {
-            Ok(parts) => parts,
-            Err(alert) => return self.tell_now(run, &alert, None).await,
+        let told = ledger.told_of(keys).await;
+        // Without an answer none is taken for told.
+        let told = self.or_failed(run, told).unwrap_or_default();
+        // Whose a record is, all of its delivery decides, told or not: when it is read again, that comes to the same.
+        let (parts, whole) = match by_identity(alert) {
+            Ok(parts) => (parts, None),
+            Err(alert) => (Vec::new(), Some(*alert)),
         };
+        if let Some(alert) = whole.and_then(|alert| new_in(alert, &told, run.report)) {
+            return self.tell_now(run, &alert, None).await;
+        }
         let work = Work::new(ledger, *pace, run);
         let delivery = Delivery::of(run.event);
         let mut result = Ok(());
         for (whose, part) in parts {
             let key = delivery.part(portion, &whose);
+            let Some(part) = new_in(part, &told, run.report) else { continue };
             // What can't be told of one keeps nothing of the others back.
             let told = self.arrive_part(run, &work, key, &whose, part).await;
             result = result.and(told);
@@ -260,22 +298,24 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     }
 
     /// What a part tells, read again from its delivery; nothing if all of it was told since, in other deliveries.
-    ///
-    /// A delivery that is gone can't be told: that is a fault of the ledger, as if it did not answer.
     async fn read_again(&self, work: &Work<'_, L>, part: &Part) -> Result<Option<Alert>, L::Error> {
-        let Some(event) = work.ledger.event(part.key).await? else { return Ok(None) };
-        let Ok(inflated) = Inflated::from_event(&event, self.config.max_batch_bytes) else { return Ok(None) };
+        let Some(event) = work.ledger.event(part.key).await? else { return Ok(gone(part, "is gone")) };
+        let Ok(inflated) = Inflated::from_event(&event, self.config.max_batch_bytes) else {
+            return Ok(gone(part, "can't be read"));
+        };
         let batch = inflated.batch(|event| self.config.rules.may_match(event));
         let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
         let mut collected = Collected::default();
         while !reading.is_over() {
-            let mut report = Report::default();
-            let mut found = reading.next(&mut report, || true);
-            found.forget(&work.ledger.told_of(&found.keys()).await?, &mut report);
+            let found = reading.next(&mut Report::default(), || true);
+            let told = work.ledger.told_of(&found.keys()).await?;
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             let alert = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside());
             let parts = alert.and_then(|alert| by_identity(alert).ok()).unwrap_or_default();
-            parts.into_iter().filter(|(whose, _)| *whose == part.whose).for_each(|(_, found)| collected.add(found));
+            let theirs = parts.into_iter().filter(|(whose, _)| *whose == part.whose);
+            theirs
+                .filter_map(|(_, found)| found.without(|record| is_told(record, &told)))
+                .for_each(|found| collected.add(found));
         }
         Ok(collected.done().1)
     }
