@@ -32,7 +32,10 @@ PRICES = {
     "archive": (0.03, "a GB in a log group, compressed, a month", "CloudWatch Logs"),
     "request": (0.20 / 1e6, "an invocation", "Lambda"),
     "gb_second": (0.0000166667, "a GB-second, x86_64", "Lambda"),
+    # As a custom event, on the high side: what AWS's own services send is free.
     "schedule": (1.00 / 1e6, "a scheduled event", "EventBridge"),
+    "write": (0.625 / 1e6, "a write unit, on demand", "DynamoDB"),
+    "read": (0.125 / 1e6, "a read unit, on demand", "DynamoDB"),
     "publish": (0.50 / 1e6, "a message", "SNS"),
     "mail": (2.00 / 1e5, "an e-mail", "SNS"),
     "key": (1.00, "a key, a month", "KMS"),
@@ -45,7 +48,7 @@ SECONDS = HOURS * 3600
 GB = 1e9
 
 # What the function does.
-METRICS_OF_THE_FUNCTION = 8
+METRICS_OF_THE_FUNCTION = 9  # two more have data only while something is wrong
 # AWS Lambda Developer Guide, "Configure Lambda function memory": with this many MB a function has one whole vCPU, with
 # fewer a part of it. It has one thread that works, so more bring it nothing.
 WHOLE_CPU_MB = 1769
@@ -53,12 +56,20 @@ WHOLE_CPU_MB = 1769
 # docs/performance.md, and as much again. The REPORT lines of the function's log have yours.
 ALERT = (1.0, 0.030)  # the first of an instance, with its look-ups; it waits for CloudTrail most of the time
 HEARTBEAT = (0.4, 0.020)
+TICK = (0.004, 0.00025)  # that finds nothing due: two queries
 SCAN = (0.0, 0.002)  # a batch of 1,000 records in which nothing matches
 LARGEST = (0.0, 1.0)  # the most that an event of 1 MB may take
 LOG_BYTES = 2000  # an invocation's lines in the function's log, Lambda's own included
+TICK_LOG_BYTES = 900  # Lambda's own; the function writes nothing where nothing is due
 RECORD_BYTES = 1800  # a CloudTrail record
 COMPRESSED = 0.1  # what becomes of a record in an archive or a bucket
 RECORDS_A_BATCH = 1000
+TICKS = SECONDS // 60
+# What the ledger is asked. A query that finds nothing costs a read unit, if it has to see the newest writes.
+TICK_READS = 2
+ALERT_WRITES = 12 + 30  # a delivery of 2 kB that is stored; its incident, what is new in it, and that it was told
+# Mails of an incident after the first: an update or the closing mail, in an hour of its own.
+FOLLOWING = 1
 # Whether the heartbeat's invocation publishes the function's metrics too. A metric is billed for each hour
 # in which it has data, so this is the difference between all hours of the month and a few.
 HEARTBEAT_PUBLISHES = False
@@ -110,7 +121,7 @@ def stack(load, sees_all=False, memory=None, **parameters):
     if composite:
         rows.append(("composite alarm", f"{composite} × {price('composite'):.2f}", composite * price("composite")))
     if "METRICS=off" not in parameters.get("Settings", ""):
-        hours = HOURS if HEARTBEAT_PUBLISHES or sees_all else mails
+        hours = HOURS if HEARTBEAT_PUBLISHES or sees_all else min(HOURS, mails * (1 + FOLLOWING))
         cost = METRICS_OF_THE_FUNCTION * price("metric") * hours / HOURS
         arithmetic = f"{METRICS_OF_THE_FUNCTION} × {price('metric'):.2f} × {hours} of {HOURS} h"
         rows.append(("the function's metrics", arithmetic, cost))
@@ -118,17 +129,53 @@ def stack(load, sees_all=False, memory=None, **parameters):
     rows.append(("the recipe's metric", f"{mails} of {HOURS} h × {price('metric'):.2f}", cost))
     cost = invocations(HOURS, HEARTBEAT, memory) + HOURS * price("schedule")
     rows.append(("heartbeat", f"{HOURS} × {duration(HEARTBEAT, memory)} s at {memory} MB", cost))
-    runs = HOURS + mails
+    cost = total(incidents(load, memory))
+    rows.append(("ticks and table of the incidents", f"{TICKS:,} ticks, {mails} × {ALERT_WRITES} write units", cost))
+    runs = HOURS + mails * (1 + FOLLOWING)
     if sees_all:
         batches = load["records"] / RECORDS_A_BATCH
         runs += batches
         arithmetic = f"{batches:,.0f} × {duration(SCAN, memory)} s at {memory} MB"
         cost = invocations(batches, SCAN, memory)
         rows.append((f"every record read, {RECORDS_A_BATCH:,} a batch", arithmetic, cost))
-    cost = invocations(mails, ALERT, memory) + mails * (2 * price("publish") + 2 * price("mail"))
-    rows.append(("alerts, with the recipe's mail", f"{mails} × 2 mails", cost))
+    each = 2 + FOLLOWING
+    cost = invocations(mails * (1 + FOLLOWING), ALERT, memory) + mails * each * (price("publish") + price("mail"))
+    rows.append(("alerts, with the recipe's mail", f"{mails} × {each} mails", cost))
     rows.append(("the function's log", f"{runs:,.0f} × {LOG_BYTES / 1000:.0f} kB, kept a year", log_cost(runs * LOG_BYTES)))
     return rows
+
+
+def incidents(load, memory=None):
+    """What it costs that incidents are told: a tick each minute, and the table. Its alarms are among the alarms."""
+    memory = memory or memory_size()
+    rows = [
+        ("ticks", f"{TICKS:,} × {duration(TICK, memory)} s at {memory} MB", invocations(TICKS, TICK, memory)),
+        ("their schedule", f"{TICKS:,} × {price('schedule') * 1e6:.2f} a million", TICKS * price("schedule")),
+        (
+            "their reads of the table",
+            f"{TICKS:,} × {TICK_READS} × {price('read') * 1e6:.3f} a million",
+            TICKS * TICK_READS * price("read"),
+        ),
+        (
+            "their lines in the function's log",
+            f"{TICKS:,} × {TICK_LOG_BYTES / 1000:.1f} kB, kept a year",
+            log_cost(TICKS * TICK_LOG_BYTES),
+        ),
+    ]
+    if load["mails"]:
+        cost = load["mails"] * ALERT_WRITES * price("write")
+        arithmetic = f"{load['mails']} × {ALERT_WRITES} × {price('write') * 1e6:.3f} a million"
+        rows.append(("writes of the table", arithmetic, cost))
+    return rows
+
+
+def idle():
+    """What incidents cost where nothing happens, and what watches them."""
+    rows = incidents({"mails": 0})
+    watching = ("OverdueAlarm", "TickAlarm", "LedgerAlarm")
+    count = len([name for name in watching if name in expand()["Resources"]])
+    share = f"| the alarms on them, in addition | {count} × {price('alarm'):.2f} | {count * price('alarm'):.2f} |"
+    return "\n".join([bill(rows, ".3f"), share])
 
 
 def trail(load, regions=2):
@@ -157,13 +204,14 @@ def trail(load, regions=2):
 
 
 def usd(cost, form=",.2f"):
-    return f"{cost:{form}}" if abs(cost) >= 0.005 else "under 0.01"
+    # With three digits nothing here is too small to show.
+    return f"{cost:{form}}" if abs(cost) >= 0.005 or form == ".3f" else "under 0.01"
 
 
-def bill(rows):
+def bill(rows, form=",.2f"):
     lines = ["| what | arithmetic | USD |", "| --- | --- | ---: |"]
-    lines += [f"| {what} | {arithmetic} | {usd(cost)} |" for what, arithmetic, cost in rows]
-    lines.append(f"| **together** | | **{sum(cost for _, _, cost in rows):,.2f}** |")
+    lines += [f"| {what} | {arithmetic} | {usd(cost, form)} |" for what, arithmetic, cost in rows]
+    lines.append(f"| **together** | | **{sum(cost for _, _, cost in rows):{form}}** |")
     return "\n".join(lines)
 
 
@@ -186,7 +234,7 @@ def options():
             f"| the default stack | {default:.2f} |",
             f"| `Alarms=most` | {more(stack(SMALL, Alarms='most'))} |",
             f"| `Alarms=few` | {more(stack(SMALL, Alarms='few'))} |",
-            f"| `Settings=METRICS=off`, which takes the composite alarm with it "
+            f"| `Settings=METRICS=off`, which takes the alarms on the function's metrics with it "
             f"| {more(stack(SMALL, Settings='METRICS=off'))} |",
             f"| `Alarms=few` and `Settings=METRICS=off` | {more(stack(SMALL, **FEW))} |",
             f"| `AlertKey=create` | {usd(key, '+.2f')} |",
@@ -256,6 +304,7 @@ def tables():
         "small": bill(stack(SMALL, **FEW)),
         "small-with-trail": bill(stack(SMALL, **FEW) + trail(SMALL)),
         "default": bill(stack(SMALL)),
+        "incidents": idle(),
         "large": bill(stack(LARGE)),
         "large-all": bill(stack(LARGE, sees_all=True)),
         "large-trail": bill(trail(LARGE, regions=17)),
@@ -295,6 +344,9 @@ def main():
         # What docs/cost.md promises in words.
         if total(stack(SMALL, **FEW) + trail(SMALL)) >= 1:
             print("the small account no longer stays under 1 USD a month", file=sys.stderr)
+            return 1
+        if total(incidents({"mails": 0})) >= 0.10:
+            print("incidents no longer cost under 0.10 USD a month where nothing happens", file=sys.stderr)
             return 1
         return 0
     for page, text in texts.items():

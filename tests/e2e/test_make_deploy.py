@@ -13,7 +13,7 @@ from test_deployed import EMAIL, EVERY_RECORD, NO_COMPOSITE_ALARM, Inbox, messag
 NAME = "first-hour"
 OPERATIONS = "operations@example.com"
 # What is not asked.
-MORE = NO_COMPOSITE_ALARM | EVERY_RECORD | {"AccountNames": "111122223333=payments-prod", "HistoryMinutes": "0"}
+MORE = NO_COMPOSITE_ALARM | EVERY_RECORD | {"AccountNames": "111122223333=payments-prod", "Settings": "HISTORY_MINUTES=0"}
 TRAIL = "arn:aws:logs:{region}:000000000000:log-group:{name}:*"
 
 

@@ -22,6 +22,10 @@ TAKEN = [
     ("RUNBOOK_URL", "https://wiki.example.com/".ljust(500, "x")),
     ("SETTINGS", "MASK_ACCESS_KEYS=false; HISTORY_TIMEOUT_MS=100;MAX_BATCH_BYTES=1048576;METRICS=off"),
     ("SETTINGS", "LOCKDOWN_POLICY_ID=p-examplepolicyid1;METRICS=on"),
+    ("SETTINGS", "ALERT_TIME_ZONE=Asia/Tokyo; HISTORY_MINUTES=0"),
+    ("SETTINGS", "ALERT_TIME_ZONE=Etc/GMT+9;HISTORY_MINUTES=1440"),
+    ("SETTINGS", "HISTORY_MINUTES=9;ALERT_TIME_ZONE=America/Argentina/ComodRivadavia"),
+    *(("QUIET_MINUTES", minutes) for minutes in ("0", "10", "99", "100", "199", "200", "239", "240")),
     ("SETTINGS", f"LOCKDOWN_POLICY_ID=p-{'x' * 128}"),
     ("ACCOUNT_NAMES", "organization"),
     ("ACCOUNT_NAMES", "111122223333=payments-prod"),
@@ -45,6 +49,10 @@ REFUSED = [
     ("SETTINGS", "HISTORY_TIMEOUT_MS=8001", "HISTORY_TIMEOUT_MS"),
     ("SETTINGS", "MAX_BATCH_BYTES=999999", "MAX_BATCH_BYTES"),
     ("SETTINGS", "METRICS=maybe", "METRICS"),
+    ("SETTINGS", "HISTORY_MINUTES=1441", "HISTORY_MINUTES"),
+    ("SETTINGS", "HISTORY_MINUTES=-1", "HISTORY_MINUTES"),
+    ("SETTINGS", "ALERT_TIME_ZONE=Tokyo Japan", "ALERT_TIME_ZONE"),
+    *(("QUIET_MINUTES", minutes, "QUIET_MINUTES") for minutes in ("1", "9", "241", "300", "1000", "off")),
     ("SETTINGS", "LOCKDOWN_POLICY_ID=p-1234567", "LOCKDOWN_POLICY_ID"),
     ("SETTINGS", "LOCKDOWN_POLICY_ID=p-example-policy", "LOCKDOWN_POLICY_ID"),
     ("SETTINGS", f"LOCKDOWN_POLICY_ID=p-{'x' * 129}", "LOCKDOWN_POLICY_ID"),
@@ -131,4 +139,4 @@ def test_there_are_limits_to_compare():
     assert len(list(allowed())) > 15
     assert {variable for variable, _ in allowed()} == set(variables())
     named = {named for *_, named in beyond()}
-    assert named >= {"HISTORY_MINUTES", "HISTORY_TIMEOUT_MS", "MASK_ACCESS_KEYS", "MAX_BATCH_BYTES", "METRICS", "LOCKDOWN_POLICY_ID", "ACCOUNT_NAMES"}
+    assert named >= {"HISTORY_MINUTES", "HISTORY_TIMEOUT_MS", "MASK_ACCESS_KEYS", "MAX_BATCH_BYTES", "METRICS", "LOCKDOWN_POLICY_ID", "ACCOUNT_NAMES", "ALERT_TIME_ZONE", "QUIET_MINUTES", "UPDATE_MINUTES"}

@@ -28,7 +28,7 @@ import replay  # noqa: E402
 NAME = "replayed"
 DAMAGED = {"awslogs": {"data": "!!"}}
 # Nothing answers look-ups here.
-PARAMETERS = {**EVERY_RECORD, "Recipe": recipe(NAME), "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "HistoryMinutes": "0"}
+PARAMETERS = {**EVERY_RECORD, "Recipe": recipe(NAME), "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "Settings": "HISTORY_MINUTES=0"}
 
 
 @pytest.fixture(scope="module")

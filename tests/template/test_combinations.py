@@ -48,7 +48,7 @@ CHOICES = {
     "alarms": {level: {"Alarms": level} for level in ("all", "most", "few")},
     "metrics": {"on": {}, "off": {"Settings": "MASK_ACCESS_KEYS=false; METRICS=off"}},
     "silence": {"watched": {}, "not": {}},
-    "history": {"on": {}, "off": {"HistoryMinutes": "0"}},
+    "history": {"on": {}, "off": {"Settings": "ALERT_TIME_ZONE=Etc/GMT+0; HISTORY_MINUTES=0"}},
 }
 # These touch one property each and no other choice: each combination gets some of them.
 SWITCHES = {
@@ -73,13 +73,29 @@ ALWAYS = {
     "DeadLetterQueueAlarm",
     "DeliveryErrorsAlarm",
     "FunctionErrorsAlarm",
+    "LedgerTable",
     "OperationsTopic",
     "OperationsTopicPolicy",
     "RecipeAlarm",
     "RecipeFilter",
     "Subscription",
     "SubscriptionPermission",
+    "Tick",
+    "TickAlarm",
+    "TickPermission",
+    "WhatIsStored",
 }
+# What the ledger needs; the four of a transaction are those of its writes, and ConditionCheckItem.
+LEDGER_CALLS = (
+    "BatchGetItem",
+    "BatchWriteItem",
+    "ConditionCheckItem",
+    "DeleteItem",
+    "GetItem",
+    "PutItem",
+    "Query",
+    "UpdateItem",
+)
 # Which choices bring which resources: what the template's conditions must come to.
 OPTIONAL = [
     (lambda c: c["trail"] == "new", {"Trail", "TrailBucket", "TrailBucketPolicy", "TrailLogGroup", "TrailRole"}),
@@ -100,6 +116,8 @@ OPTIONAL = [
         lambda c: c["alarms"] == "all" and c["metrics"] == "on",
         {"RecipeCounted", "FunctionReported", "NotReportedAlarm"},
     ),
+    (lambda c: c["metrics"] == "on", {"OverdueAlarm"}),
+    (lambda c: c["alarms"] != "few" and c["metrics"] == "on", {"LedgerAlarm"}),
     (lambda c: c["silence"] == "watched", {"Heartbeat", "HeartbeatPermission", "SilenceAlarm"}),
 ]
 
@@ -126,9 +144,13 @@ def combinations():
     for names in itertools.product(*CHOICES.values()):
         chosen = dict(zip(CHOICES, names))
         chosen |= {switch: switched.choice(list(values)) for switch, values in SWITCHES.items()}
-        parameters = {}
+        parameters, settings = {}, []
         for choice, name in chosen.items():
-            parameters |= (CHOICES | SWITCHES)[choice][name]
+            given = (CHOICES | SWITCHES)[choice][name]
+            parameters |= given
+            settings += [given["Settings"]] if "Settings" in given else []
+        if settings:
+            parameters["Settings"] = ";".join(settings)
         if chosen["silence"] == "not":
             parameters["Alarms"] += "-but-silence"
         yield chosen, parameters
@@ -146,6 +168,8 @@ def statements(stack):
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
         keys = ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy")
         documents += [properties[key] for key in keys if key in properties]
+        if "ResourcePolicy" in properties:
+            documents.append(properties["ResourcePolicy"]["PolicyDocument"])
         for document in documents:
             for statement in document["Statement"]:
                 yield name, statement
@@ -248,6 +272,7 @@ def test_role_has_what_the_choices_need_and_no_more(stacks):
             ("logs:CreateLogStream", "<AlertFunctionLogGroup.Arn>"),
             ("logs:PutLogEvents", "<AlertFunctionLogGroup.Arn>"),
             ("sqs:SendMessage", "<DeadLetterQueue.Arn>"),
+            *((f"dynamodb:{call}", "<LedgerTable.Arn>") for call in LEDGER_CALLS),
         }
         if chosen["silence"] == "watched" or chosen["history"] == "on":
             expected.add(("cloudtrail:LookupEvents", "*"))
@@ -302,10 +327,42 @@ def test_switches_reach_their_property(stacks):
         variables = function["Environment"]["Variables"]
         assert variables["RUNBOOK_URL"] == {"none": "", "some": "https://wiki.example.com/root"}[chosen["runbook"]]
         assert variables["ACCOUNT_NAMES"] == SWITCHES["names"][chosen["names"]].get("AccountNames", "none"), chosen
-        assert variables["SETTINGS"] == CHOICES["metrics"][chosen["metrics"]].get("Settings", ""), chosen
+        assert ("METRICS=off" in variables["SETTINGS"]) == (chosen["metrics"] == "off"), chosen
+        assert ("HISTORY_MINUTES=0" in variables["SETTINGS"]) == (chosen["history"] == "off"), chosen
         days = {"a year": "365", "a month": "30"}[chosen["retention"]]
         logs = [one for one in stack["Resources"].values() if one["Type"] == "AWS::Logs::LogGroup"]
         assert [one["Properties"]["RetentionInDays"] for one in logs] == [days] * len(logs), chosen
+
+
+# The heartbeat looks events up too, so only without it do the settings decide.
+@pytest.mark.parametrize(
+    "settings, looks_up",
+    [
+        ("", True),
+        ("METRICS=off", True),
+        ("HISTORY_MINUTES=0", False),
+        ("HISTORY_MINUTES=0;", False),
+        ("HISTORY_MINUTES=0; ", False),
+        ("METRICS=off; HISTORY_MINUTES=0", False),
+        ("HISTORY_MINUTES=0;METRICS=off", False),
+        ("HISTORY_MINUTES=1", True),
+        ("HISTORY_MINUTES=10", True),
+        ("HISTORY_MINUTES=100;METRICS=off", True),
+        ("HISTORY_MINUTES=1440", True),
+        ("ALERT_TIME_ZONE=Etc/GMT+0;HISTORY_MINUTES=60", True),
+        ("ALERT_TIME_ZONE=HISTORY_MINUTES/0", True),
+        ("LOCKDOWN_POLICY_ID=p-HISTORY_MINUTES0", True),
+    ],
+)
+def test_role_looks_events_up_unless_the_history_is_off(settings, looks_up):
+    stack = expand(Alarms="all-but-silence", Settings=settings)
+    assert ("LookUpEvents" in {statement["Sid"] for _, statement in statements(stack) if "Sid" in statement}) == looks_up
+
+
+@pytest.mark.parametrize("minutes", ["00", "05", "010", "0.0", "0x1", "+0", "-0", " 0", "1441", "9999", ""])
+def test_no_other_spelling_of_minutes_is_taken(minutes):
+    with pytest.raises(Refused):
+        expand(Settings=f"HISTORY_MINUTES={minutes}")
 
 
 EDITS = [

@@ -1,5 +1,8 @@
 """The alarm that compares AWS's recipe with the function, minute by minute, with the template's own numbers.
 
+What the function reports is what it mailed, or stored with the time at which it is due: both come with the delivery, so
+that how long an update waits changes nothing here. What is stored and not mailed in time has an alarm of its own.
+
 What is modelled is CloudWatch as its User Guide describes it: "1 out of N" alarms over periods, evaluated
 every minute, and a composite alarm with a suppressor, wait period and extension period ("Suppressing
 composite alarm actions"). No emulator does that.

@@ -68,7 +68,6 @@ LONGEST = {
         ['"' * 128 + "x" * 897, '"' * 129 + "x" * 895, "é", "\n", "\t", "\x7f"],
     ),
     "AlertLanguage": ("en", ["eng"]),
-    "AlertTimeZone": ("Z" * 64, ["Z" * 65, "é", '"']),
     "TrustedCidrs": ("京" * 64 + "1" * 448, ["京" * 64 + "1" * 449, "京" * 65, '"', "\\", "\n"]),
     "RunbookUrl": (
         "https://wiki.example.com/".ljust(500, "x"),
@@ -78,8 +77,12 @@ LONGEST = {
         ",".join([f"{account}={'x' * 50}" for account in range(111122223333, 111122223342)] + ["111122223342=x"]).ljust(600, "x"),
         ["111122223333=é", '111122223333="', "111122223333=\\", f"111122223333={'x' * 51}", ",".join(["111122223333=x"] * 41)],
     ),
-    "HistoryMinutes": ("1440", ["1441", "10000"]),
-    "Settings": ("MAX_BATCH_BYTES=1073741824; " * 9, ["MAX_BATCH_BYTES=1073741824; " * 10]),
+    "QuietMinutes": ("240", ["241", "250", "300", "1000", "5", "010", "0.5", ""]),
+    "UpdateMinutes": ("60", ["61", "0", "600"]),
+    "Settings": (
+        f"ALERT_TIME_ZONE={'Z' * 64};" + "MAX_BATCH_BYTES=1073741824; " * 6,
+        ["MAX_BATCH_BYTES=1073741824; " * 10, f"ALERT_TIME_ZONE={'Z' * 65}", "ALERT_TIME_ZONE=é", 'ALERT_TIME_ZONE="'],
+    ),
 }
 
 
@@ -100,6 +103,9 @@ def test_variables_fit_whatever_the_parameters_are():
         if name == "AlertTopic":
             place = LONGEST_PLACE
             value = f"arn:{place['AWS::Partition']}:sns:{place['AWS::Region']}:111122223333:{LONGEST_STACK_NAME}-alerts"
+        elif name == "LedgerTable":
+            # As CloudFormation names what has no name: the stack, the resource, and up to 13 characters of its own.
+            value = f"{LONGEST_STACK_NAME}-{name}-{'X' * 13}"
         else:
             value, longer = LONGEST[name]
             assert allowed(name, value), name
@@ -111,6 +117,17 @@ def test_variables_fit_whatever_the_parameters_are():
         sizes[variable] = len(json.dumps(variable)) + len(json.dumps(value, ensure_ascii=False).encode()) + 2
 
     assert sum(sizes.values()) + 2 <= VARIABLES_MAX, sizes
+
+
+def test_all_settings_fit_into_their_parameter():
+    # The longest time zone's name, and a policy's as long as AWS makes them, four times over.
+    zone, policy = "America/Argentina/ComodRivadavia", "p-" + "x" * 32
+    settings = (
+        f"ALERT_TIME_ZONE={zone};MASK_ACCESS_KEYS=false;HISTORY_MINUTES=1440;HISTORY_TIMEOUT_MS=8000;"
+        f"MAX_BATCH_BYTES=1073741824;METRICS=off;LOCKDOWN_POLICY_ID={policy}"
+    )
+
+    assert allowed("Settings", settings)
 
 
 def test_all_shipped_rules_fit_into_their_parameter():

@@ -5,7 +5,7 @@ import json
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from expansion import EVERYTHING, ROOT, expand, source
+from expansion import EVERYTHING, ROOT, as_list, expand, source
 
 RULES = json.loads((ROOT / "rules.json").read_text())
 ACCOUNT_ROOT = {"AWS": "arn:aws:iam::111122223333:root"}
@@ -229,12 +229,12 @@ def test_each_variable_of_the_function_has_a_parameter():
         "Rules": "root-usage-cis",
         "ExtraRulePattern": "{ $.x = 1 }",
         "AlertLanguage": "ja",
-        "AlertTimeZone": "Asia/Tokyo",
         "TrustedCidrs": "192.0.2.0/24",
         "RunbookUrl": "https://wiki.example.com/root",
         "AccountNames": "111122223333=payments-prod,444455556666=sandbox",
-        "HistoryMinutes": "15",
-        "Settings": "MASK_ACCESS_KEYS=false;HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off",
+        "QuietMinutes": "90",
+        "UpdateMinutes": "10",
+        "Settings": "ALERT_TIME_ZONE=Asia/Tokyo;HISTORY_MINUTES=15;MASK_ACCESS_KEYS=false;METRICS=off",
     }
     variables = properties(expand(**values)["Resources"], "AlertFunction")["Environment"]["Variables"]
 
@@ -243,29 +243,35 @@ def test_each_variable_of_the_function_has_a_parameter():
         "RULES": "root-usage-cis",
         "RULE_PATTERN": "{ $.x = 1 }",
         "ALERT_LANGUAGE": "ja",
-        "ALERT_TIME_ZONE": "Asia/Tokyo",
         "TRUSTED_CIDRS": "192.0.2.0/24",
         "RUNBOOK_URL": "https://wiki.example.com/root",
         "ACCOUNT_NAMES": "111122223333=payments-prod,444455556666=sandbox",
-        "HISTORY_MINUTES": "15",
-        "SETTINGS": "MASK_ACCESS_KEYS=false;HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off",
+        "QUIET_MINUTES": "90",
+        "UPDATE_MINUTES": "10",
+        "SETTINGS": "ALERT_TIME_ZONE=Asia/Tokyo;HISTORY_MINUTES=15;MASK_ACCESS_KEYS=false;METRICS=off",
+        "LEDGER_TABLE": "<LedgerTable>",
     }
 
 
-def test_only_the_log_group_and_the_heartbeat_of_this_account_may_invoke(default):
-    logs, schedule = properties(default, "SubscriptionPermission"), properties(default, "HeartbeatPermission")
+def test_only_the_log_group_and_the_schedules_of_this_account_may_invoke(default):
+    permissions = {name: one["Properties"] for name, one in default.items() if one["Type"] == "AWS::Lambda::Permission"}
 
-    assert (logs["Principal"], schedule["Principal"]) == ("logs.amazonaws.com", "events.amazonaws.com")
-    assert logs["SourceArn"] == "arn:aws:logs:eu-central-1:111122223333:log-group:trail-log-group:*"
-    assert schedule["SourceArn"] == "<Heartbeat.Arn>"
-    for permission in (logs, schedule):
+    assert {name: (one["Principal"], one["SourceArn"]) for name, one in permissions.items()} == {
+        "SubscriptionPermission": (
+            "logs.amazonaws.com",
+            "arn:aws:logs:eu-central-1:111122223333:log-group:trail-log-group:*",
+        ),
+        "HeartbeatPermission": ("events.amazonaws.com", "<Heartbeat.Arn>"),
+        "TickPermission": ("events.amazonaws.com", "<Tick.Arn>"),
+    }
+    for permission in permissions.values():
         assert permission["SourceAccount"] == "111122223333"
         assert permission["Action"] == "lambda:InvokeFunction"
         assert permission["FunctionName"] == "<AlertFunction>"
 
 
 def test_permission_is_there_before_the_subscription(default):
-    assert default["Subscription"]["DependsOn"] == "SubscriptionPermission"
+    assert "SubscriptionPermission" in default["Subscription"]["DependsOn"]
 
 
 def test_heartbeat_is_hourly_and_carries_no_record(default):
@@ -275,6 +281,107 @@ def test_heartbeat_is_hourly_and_carries_no_record(default):
     (target,) = heartbeat["Targets"]
     assert target["Arn"] == "<AlertFunction.Arn>"
     assert json.loads(target["Input"]) == {"heartbeat": {}}
+
+
+# ── The ledger ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ledger_is_paid_by_the_call_and_forgets_by_itself(default):
+    table = properties(default, "LedgerTable")
+
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
+    assert {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]} == {"pk": "S", "sk": "S"}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    # A key of AWS's own, which every table has that names no other.
+    assert "SSESpecification" not in table
+
+
+def test_nobody_but_the_function_reads_or_writes_the_ledger(default):
+    (statement,) = properties(default, "LedgerTable")["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    (allowed,) = [one for sid, one in policy(default, "AlertFunctionPolicy").items() if sid == "KeepIncidents"]
+
+    assert (statement["Effect"], statement["Principal"], statement["Resource"]) == ("Deny", "*", "*")
+    assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": "<AlertFunctionRole.Arn>"}}
+    # Every way to an item, of which the function needs a part. SQL's are actions of their own.
+    sql = {f"dynamodb:PartiQL{call}" for call in ("Delete", "Insert", "Select", "Update")}
+    assert set(statement["Action"]) == {*allowed["Action"], "dynamodb:Scan", *sql}
+    assert allowed["Resource"] == "<LedgerTable.Arn>"
+
+
+def test_each_call_of_the_ledger_has_its_reason():
+    text = (ROOT / "template.yaml").read_text().split("- Sid: KeepIncidents\n")[1].split("Resource:")[0]
+    lines = [line.strip() for line in text.splitlines()]
+    actions = [number for number, line in enumerate(lines) if line.startswith("- dynamodb:")]
+
+    assert len(actions) == 8
+    for number in actions:
+        assert lines[number - 1].startswith("# "), lines[number]
+
+
+def test_tick_comes_each_minute_and_is_not_tried_again(default):
+    tick = properties(default, "Tick")
+
+    assert (tick["ScheduleExpression"], tick["State"]) == ("rate(1 minute)", "ENABLED")
+    (target,) = tick["Targets"]
+    assert target["Arn"] == "<AlertFunction.Arn>"
+    assert json.loads(target["Input"]) == {"tick": {}}
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
+
+
+def references(node, resources):
+    """The resources that a value names."""
+    if isinstance(node, dict):
+        return set().union(*(references(one, resources) for one in node.values()))
+    if isinstance(node, list):
+        return set().union(*(references(one, resources) for one in node))
+    return {name for name in resources if isinstance(node, str) and (f"<{name}>" in node or f"<{name}." in node)}
+
+
+def needed(name, resources):
+    """What has to be there before a resource, and is deleted after it: CloudFormation's order."""
+    found, waiting = set(), {name}
+    while waiting:
+        one = resources[waiting.pop()]
+        direct = references(one["Properties"], resources) | set(as_list(one.get("DependsOn", [])))
+        waiting |= (direct & resources.keys()) - found
+        found |= direct & resources.keys()
+    return found
+
+
+def test_what_is_stored_is_told_while_all_that_a_mail_needs_is_there(everything):
+    subscribed = {name for name in everything if name.startswith("AlertsTo")}
+    assert len(subscribed) == 5
+
+    # After nothing more comes.
+    assert "WhatIsStored" in needed("Subscription", everything)
+    # Before what the mail, the ledger and a second try need is deleted.
+    assert needed("WhatIsStored", everything) >= subscribed | {
+        "AlertFunction",
+        "AlertFunctionEventInvokeConfig",
+        "AlertFunctionLogGroup",
+        "AlertFunctionPolicy",
+        "AlertFunctionRole",
+        "AlertTopic",
+        "AlertTopicKey",
+        "AlertTopicPolicy",
+        "DeadLetterQueue",
+        "LedgerTable",
+        "Tick",
+        "TickPermission",
+    }
+    asked = properties(everything, "WhatIsStored")
+    assert asked["ServiceToken"] == "<AlertFunction.Arn>"
+    # Lambda's three tries: the function's timeout each, after pauses of one and two minutes.
+    tries = 3 * properties(everything, "AlertFunction")["Timeout"] + 60 + 120
+    assert tries < asked["ServiceTimeout"] <= 600
+
+
+def test_no_resource_waits_for_itself(everything):
+    assert [name for name in everything if name in needed(name, everything)] == []
 
 
 # ── Alarms ──────────────────────────────────────────────────────────────────────────────────────────
@@ -292,6 +399,8 @@ DELIVERY = {"LogGroupName": "trail-log-group", "DestinationType": "Lambda", "Fil
         ("ThrottlesAlarm", "AWS/Lambda", "Throttles", FUNCTION, "Sum"),
         ("DeliveryErrorsAlarm", "AWS/Logs", "DeliveryErrors", DELIVERY, "Sum"),
         ("DeliveryThrottlingAlarm", "AWS/Logs", "DeliveryThrottling", DELIVERY, "Sum"),
+        ("OverdueAlarm", "RootUsageAlert", "Overdue", FUNCTION, "Sum"),
+        ("LedgerAlarm", "RootUsageAlert", "LedgerFailures", FUNCTION, "Sum"),
         (
             "DeadLetterQueueAlarm",
             "AWS/SQS",
@@ -321,11 +430,22 @@ def test_hours_without_a_record_are_an_alarm(default):
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
 
 
-def test_missing_data_is_breaching_for_silence_and_nowhere_else(default):
+def test_half_an_hour_without_a_tick_is_an_alarm(default):
+    alarm = properties(default, "TickAlarm")
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 30 * 60
+    assert " for 30 minutes, " in alarm["AlarmDescription"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Events", "Invocations", "Sum")
+    assert alarm["Dimensions"] == [{"Name": "RuleName", "Value": "<Tick>"}]
+    assert "DatapointsToAlarm" not in alarm
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+
+
+def test_missing_data_is_breaching_for_silence_and_ticks_and_nowhere_else(default):
     treated = {name: one["TreatMissingData"] for name, one in alarms(default).items() if "AlarmRule" not in one}
 
     assert treated.pop("SilenceAlarm") == "breaching"
-    assert len(treated) == 10
+    assert treated.pop("TickAlarm") == "breaching"
+    assert len(treated) == 12
     assert set(treated.values()) == {"notBreaching"}
 
 
@@ -344,14 +464,13 @@ def test_recipe_without_a_report_is_an_alarm_and_no_true_root_use_is(default):
     assert composite["ActionsSuppressor"] == "<FunctionReported>"
     assert expression_of(counted) == "FILL(counted, 0)"
     assert data(counted)["counted"]["Stat"] == "Sum"
-    assert expression_of(reported) == "FILL(matched, 0) + FILL(duplicate, 0)"
-    for name, metric in (("matched", "Matched"), ("duplicate", "Duplicate")):
-        assert data(reported)[name]["Stat"] == "Sum"
-        assert data(reported)[name]["Metric"] == {
-            "Namespace": "RootUsageAlert",
-            "MetricName": metric,
-            "Dimensions": [{"Name": "FunctionName", "Value": "<AlertFunction>"}],
-        }
+    assert expression_of(reported) == "FILL(reported, 0)"
+    assert data(reported)["reported"]["Stat"] == "Sum"
+    assert data(reported)["reported"]["Metric"] == {
+        "Namespace": "RootUsageAlert",
+        "MetricName": "Reported",
+        "Dimensions": [{"Name": "FunctionName", "Value": "<AlertFunction>"}],
+    }
     # A delivery of three minutes, two retries of one and two, and the metrics' own few.
     wait = composite["ActionsSuppressorWaitPeriod"]
     assert wait >= 10 * 60
@@ -441,20 +560,20 @@ def test_trail_writes_to_its_own_log_group_only(everything):
     assert int(properties(everything, "TrailLogGroup")["RetentionInDays"]) > 0
 
 
-def test_audit_data_outlives_the_stack(everything):
-    for name in ("TrailBucket", "TrailLogGroup"):
+def test_audit_data_and_what_is_not_told_outlive_the_stack(everything):
+    for name in ("TrailBucket", "TrailLogGroup", "LedgerTable"):
         # A stack that could not be made leaves nothing behind; one that was leaves the records.
         assert everything[name]["DeletionPolicy"] == "RetainExceptOnCreate", name
         assert everything[name]["UpdateReplacePolicy"] == "Retain", name
         # A name of its own would be in the way of the next stack.
-        assert not {"BucketName", "LogGroupName"} & properties(everything, name).keys(), name
+        assert not {"BucketName", "LogGroupName", "TableName"} & properties(everything, name).keys(), name
 
 
 def test_whatever_holds_data_says_what_becomes_of_it(everything):
-    kinds = ("AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::KMS::Key")
+    kinds = ("AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::KMS::Key", "AWS::DynamoDB::Table")
     holding = {name: one for name, one in everything.items() if one["Type"] in kinds}
 
-    assert len(holding) == 5
+    assert len(holding) == 6
     for name, one in holding.items():
         assert {"DeletionPolicy", "UpdateReplacePolicy"} <= one.keys(), name
 
@@ -471,6 +590,7 @@ UNTAGGABLE = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
+    "Custom::WhatIsStored",
 }
 
 
@@ -517,7 +637,7 @@ def test_names_derive_from_the_stacks_so_that_two_fit_in_one_account():
     one, other = names(expand()), names(
         expand(Recipe="Second;Second;Second;Second;1;300", pseudo={"AWS::StackName": "second"})
     )
-    assert len(one) == 19
+    assert len(one) == 22
     assert not one & other
 
 
@@ -577,7 +697,7 @@ def test_no_text_names_a_parameter_that_is_gone():
     old = yaml_parse((ROOT / "tests" / "e2e" / "data" / "template-0.1.yaml").read_text())["Parameters"]
     # Tracing and Metrics, Architecture are words of AWS's too.
     gone = set(old) - set(source()["Parameters"]) - {"Tracing", "Metrics", "Architecture"}
-    assert len(gone) == 15
+    assert len(gone) == 17
     assert [name for name in gone if name in text] == []
 
 

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
@@ -15,17 +16,28 @@ use crate::directory::Listed;
 use crate::email::{Language, Style};
 use crate::error::chain;
 use crate::history::Reach;
+use crate::incident::Pace;
 use crate::notify::topic::TopicArn;
 use crate::rule::{Rule, RuleError, RuleSet};
 
 /// The variables that can also be set in `SETTINGS`, as `NAME=value` separated by semicolons: those that only the
-/// function reads and that few set. What the template decides by (`RULES`, for one) must stay a variable of its own, or
-/// the two would disagree.
-pub const SETTINGS: [&str; 5] =
-    ["MASK_ACCESS_KEYS", "HISTORY_TIMEOUT_MS", "MAX_BATCH_BYTES", "METRICS", "LOCKDOWN_POLICY_ID"];
+/// function reads and that few set. What the template decides by must stay a variable of its own, or the two would
+/// disagree: but for `METRICS=off` and `HISTORY_MINUTES=0`, which the template can find in the text.
+pub const SETTINGS: [&str; 7] = [
+    "ALERT_TIME_ZONE",
+    "MASK_ACCESS_KEYS",
+    "HISTORY_MINUTES",
+    "HISTORY_TIMEOUT_MS",
+    "MAX_BATCH_BYTES",
+    "METRICS",
+    "LOCKDOWN_POLICY_ID",
+];
 
 /// The most characters of `RUNBOOK_URL`.
 const RUNBOOK_MAX: usize = 500;
+
+/// What `QUIET_MINUTES` may be, besides 0.
+const QUIET_MINUTES: RangeInclusive<i64> = 10..=240;
 
 /// How long a mail waits for what is looked up, where nothing else is set.
 const HISTORY_TIMEOUT: Duration = Duration::from_millis(3000);
@@ -48,6 +60,12 @@ pub struct Config {
     pub metrics: bool,
     /// `MAX_BATCH_BYTES`: the most bytes a payload may inflate to.
     pub max_batch_bytes: usize,
+    /// `QUIET_MINUTES` and `UPDATE_MINUTES`: how fast an incident is told. Without quiet minutes there are no incidents:
+    /// each batch has a mail of its own.
+    pub pace: Pace,
+    /// `LEDGER_TABLE`: the DynamoDB table that incidents are kept in; `None` where there is none, as in the `root-usage`
+    /// command.
+    pub ledger_table: Option<String>,
 }
 
 /// Where accounts' names come from.
@@ -221,6 +239,26 @@ fn policy_id(value: &str) -> Result<String, String> {
     right.then(|| value.to_owned()).ok_or_else(|| "expected the id of a service control policy, p-…".to_owned())
 }
 
+/// How many minutes end an incident; 0 where there are no incidents. Fewer than the minutes by which deliveries of one
+/// session follow each other would end it between two of them.
+fn quiet(value: &str) -> Result<i64, String> {
+    let minutes = value.parse().ok().filter(|minutes| *minutes == 0 || QUIET_MINUTES.contains(minutes));
+    minutes.ok_or_else(|| {
+        format!("expected 0, or a number of minutes from {} to {}", QUIET_MINUTES.start(), QUIET_MINUTES.end())
+    })
+}
+
+/// The name of a DynamoDB table. Its ARN would be one too, but the template gives the name.
+///
+/// Source: Amazon DynamoDB Developer Guide, "Supported data types and naming rules".
+fn table(value: &str) -> Result<String, String> {
+    let right = (3..=255).contains(&value.len())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    right.then(|| value.to_owned()).ok_or_else(|| {
+        "expected the name of a DynamoDB table: 3 to 255 letters, digits, underscores, dots and hyphens".to_owned()
+    })
+}
+
 /// A whole number of `unit` within a range.
 fn number<T: FromStr + PartialOrd + fmt::Display>(
     unit: &str,
@@ -276,12 +314,23 @@ impl Config {
             list => Listed::parse(list).map(AccountNames::Listed),
         });
         let names = names.unwrap_or_else(|| AccountNames::Listed(Listed::default()));
+        let mut pace = Pace::default();
+        if let Some(minutes) = read.parse("QUIET_MINUTES", quiet) {
+            pace.quiet = SignedDuration::from_mins(minutes);
+        }
+        if let Some(minutes) = read.parse("UPDATE_MINUTES", number("minutes", 1..=60)) {
+            pace.update = SignedDuration::from_mins(minutes);
+        }
+        // A read is worth less than a change.
+        pace.reads = pace.reads.max(pace.update);
+        let ledger_table = read.parse("LEDGER_TABLE", table);
         if rules.is_empty() && read.problems.is_empty() {
             let expected = "expected at least one rule or set, for example root-usage or cis".to_owned();
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
         }
         if read.problems.is_empty() {
-            Ok(Self { alert_topic, rules: RuleSet::new(rules), style, history, names, metrics, max_batch_bytes })
+            let rules = RuleSet::new(rules);
+            Ok(Self { alert_topic, rules, style, history, names, metrics, max_batch_bytes, pace, ledger_table })
         } else {
             Err(ConfigError { problems: read.problems })
         }

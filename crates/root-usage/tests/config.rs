@@ -1,9 +1,11 @@
 //! The configuration: what is taken, what is refused, and that every problem is told at once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use jiff::SignedDuration;
 use root_usage::config::{AccountNames, Config, SETTINGS};
 use root_usage::directory::Listed;
 use root_usage::email::Language;
+use root_usage::incident::Pace;
 
 fn vars<'a>(rows: &'a [(&str, &str)]) -> impl Iterator<Item = (String, String)> + 'a {
     rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -21,6 +23,36 @@ fn the_defaults_are_the_documented_ones() {
     assert!(config.style.mask_access_keys);
     assert_eq!(config.names, AccountNames::Listed(Listed::default()));
     assert_eq!(config.style.lockdown_policy, None);
+    assert_eq!(config.pace, Pace::default());
+    assert_eq!(config.ledger_table, None);
+}
+
+#[test]
+fn the_pace_of_incidents_is_in_minutes() {
+    let minutes = SignedDuration::from_mins;
+    let rows = [
+        ("", "", 60, 15),
+        // Without incidents: each batch has a mail of its own.
+        ("0", "", 0, 15),
+        ("10", "1", 10, 1),
+        ("240", "60", 240, 60),
+    ];
+    for (quiet, update, quiet_is, update_is) in rows {
+        let pace = Config::from_vars(vars(&[("QUIET_MINUTES", quiet), ("UPDATE_MINUTES", update)])).unwrap().pace;
+        assert_eq!((pace.quiet, pace.update), (minutes(quiet_is), minutes(update_is)));
+        // What is harmless never goes before a change.
+        assert!(pace.reads == minutes(60) && pace.reads >= pace.update);
+    }
+}
+
+#[test]
+fn the_ledger_s_table_is_taken_by_its_name() {
+    for name in ["abc", "root-usage-alert-LedgerTable-1A2B3C4D5E6F", "a_b.c-9", &"t".repeat(255)] {
+        let config = Config::from_vars(vars(&[("LEDGER_TABLE", name)])).unwrap();
+        assert_eq!(config.ledger_table.as_deref(), Some(name));
+    }
+    assert!(Config::from_vars(vars(&[("LEDGER_TABLE", &"t".repeat(256))])).is_err());
+    assert_eq!(Config::from_vars(vars(&[("LEDGER_TABLE", " ")])).unwrap().ledger_table, None);
 }
 
 #[test]
@@ -73,7 +105,17 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("ACCOUNT_NAMES", "111122223333=a;444455556666=b,x", "expected none, organization"),
         ("LOCKDOWN_POLICY_ID", "FullAWSAccess", "expected the id of a service control policy, p-"),
         ("LOCKDOWN_POLICY_ID", "p-1234567; aws", "expected the id of a service control policy"),
-        ("SETTINGS", "NOPE=1", "there is no setting \"NOPE\"; expected NAME=value with one of MASK_ACCESS_KEYS, "),
+        ("QUIET_MINUTES", "9", "expected 0, or a number of minutes from 10 to 240"),
+        ("QUIET_MINUTES", "241", "expected 0, or a number of minutes"),
+        ("QUIET_MINUTES", "-10", "expected 0, or a number of minutes"),
+        ("QUIET_MINUTES", "off", "expected 0, or a number of minutes"),
+        ("UPDATE_MINUTES", "0", "expected a number of minutes from 1 to 60"),
+        ("UPDATE_MINUTES", "61", "expected a number of minutes from 1 to 60"),
+        ("UPDATE_MINUTES", "1.5", "expected a number of minutes from 1 to 60"),
+        ("LEDGER_TABLE", "ab", "expected the name of a DynamoDB table: 3 to 255 letters"),
+        ("LEDGER_TABLE", "arn:aws:dynamodb:eu-west-1:111122223333:table/x", "expected the name of a DynamoDB table"),
+        ("LEDGER_TABLE", "a table", "expected the name of a DynamoDB table"),
+        ("SETTINGS", "NOPE=1", "there is no setting \"NOPE\"; expected NAME=value with one of ALERT_TIME_ZONE, "),
         ("SETTINGS", "RULES=root", "there is no setting \"RULES\""),
         ("SETTINGS", "ALERT_TOPIC_ARN=x", "there is no setting"),
         ("SETTINGS", "SETTINGS=x", "there is no setting"),
@@ -96,10 +138,13 @@ fn the_template_allows_the_languages_that_there_are() {
 
 #[test]
 fn settings_are_variables_in_one() {
-    let settings = "MASK_ACCESS_KEYS=false; HISTORY_TIMEOUT_MS=500;MAX_BATCH_BYTES=2097152;METRICS=off;LOCKDOWN_POLICY_ID=p-examplepolicyid1;";
+    let settings = "ALERT_TIME_ZONE=Asia/Tokyo;MASK_ACCESS_KEYS=false; HISTORY_MINUTES=15; HISTORY_TIMEOUT_MS=500;\
+                    MAX_BATCH_BYTES=2097152;METRICS=off;LOCKDOWN_POLICY_ID=p-examplepolicyid1;";
     let config = Config::from_vars(vars(&[("SETTINGS", settings)])).unwrap();
     assert!(!config.style.mask_access_keys && !config.metrics);
-    assert_eq!(config.history.unwrap().timeout.as_millis(), 500);
+    let history = config.history.unwrap();
+    assert_eq!((history.minutes, history.timeout.as_millis()), (15, 500));
+    assert_eq!(config.style.time_zone.unwrap().iana_name(), Some("Asia/Tokyo"));
     assert_eq!(config.max_batch_bytes, 2_097_152);
     assert_eq!(config.style.lockdown_policy.as_deref(), Some("p-examplepolicyid1"));
     // Each of the names is one that the function reads, and refuses a value that is wrong for it by its own name.
