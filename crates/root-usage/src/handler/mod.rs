@@ -144,8 +144,15 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// delivery has a mail of its own, and what the ledger still has is told.
     #[must_use]
     pub fn with_incidents<M: Ledger>(self, ledger: M, pace: Pace) -> Handler<N, H, D, M> {
+        self.with_ledger(Some(ledger), pace)
+    }
+
+    /// The same where there may be no ledger: then each delivery has a mail of its own.
+    #[must_use]
+    pub fn with_ledger<M: Ledger>(self, ledger: Option<M>, pace: Pace) -> Handler<N, H, D, M> {
         let Self { config, notify, history, directory, memory, incidents: _, ledger_rests, clock } = self;
-        Handler { config, notify, history, directory, memory, incidents: Some((ledger, pace)), ledger_rests, clock }
+        let incidents = ledger.map(|ledger| (ledger, pace));
+        Handler { config, notify, history, directory, memory, incidents, ledger_rests, clock }
     }
 
     /// The same with another clock.
