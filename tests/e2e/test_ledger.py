@@ -1,0 +1,316 @@
+"""The function's processes over one table: what is told, whatever goes wrong.
+
+The table is the emulator's; FUNCTION_PROCESSES=17 runs as many as there are Regions, LEDGER_ROUNDS more of them.
+"""
+
+import base64
+import concurrent.futures
+import gzip
+import json
+import os
+import random
+import threading
+import time
+import uuid
+
+import pytest
+
+from conftest import log_data, raw_event, shipped_event
+from instances import world
+from test_function import binary  # noqa: F401 (a fixture)
+
+PROCESSES = int(os.environ.get("FUNCTION_PROCESSES", "4"))
+ROUNDS = int(os.environ.get("LEDGER_ROUNDS", "3"))
+
+
+def record(event, service="iam", **more):
+    """A record of root's, and its id."""
+    (found,) = [json.loads(entry["message"]) for entry in log_data(shipped_event("create-access-key"))["logEvents"]][-1:]
+    found |= {"eventID": str(uuid.uuid4()), "eventName": event, "eventSource": f"{service}.amazonaws.com"} | more
+    return found
+
+
+def delivery(*records):
+    data = log_data(shipped_event("create-access-key"))
+    data["logEvents"] = [
+        {"id": str(number), "timestamp": int(time.time() * 1000), "message": json.dumps(one)}
+        for number, one in enumerate(records)
+    ]
+    return json.dumps(raw_event(data))
+
+
+def read(name="ListBuckets"):
+    return record(name, "s3", readOnly=True, requestParameters=None, responseElements=None)
+
+
+def grave():
+    return record("CreateUser", requestParameters={"userName": f"u{random.random()}"}, responseElements=None)
+
+
+def change():
+    # Its first one is told at once, the others wait.
+    return record("CreateTags", "ec2", requestParameters={"a": "b"}, responseElements=None)
+
+
+@pytest.fixture
+def run(binary, tmp_path, emulator):  # noqa: F811
+    def make(count=1, skews=(), **variables):
+        return world(binary, tmp_path, emulator, count, skews, **variables)
+
+    return make
+
+
+def test_an_incident_is_told_over_two_instances(run):
+    with run(2) as made:
+        first, second = made.instances
+        records = [grave(), read(), read("ListKeys"), grave()]
+        assert first.invoke(delivery(records[0]))[0] == "response"
+        assert len(made.mails) == 1
+        # A read waits, whichever instance it comes to, and comes again.
+        waiting = delivery(records[1])
+        for instance in (second, first, second):
+            kind, report = instance.invoke(waiting)
+            assert kind == "response" and report["waiting"] == 1, report
+        made.ahead += 61
+        assert second.invoke(delivery(records[2]))[0] == "response"
+        assert len(made.mails) == 1
+        # What is grave goes out at once, and takes along what waits.
+        assert first.invoke(delivery(records[3]))[0] == "response"
+        assert [made.told(one["eventID"]) for one in records] == [1, 1, 1, 1]
+        tags = {mail.subject.rsplit("#", 1)[1] for mail in made.mails}
+        assert len(made.mails) == 2 and len(tags) == 1
+        made.settle()
+        assert "QUIET" in made.mails[-1].subject and len(made.mails) == 3
+        # Nothing is left but what finds duplicates and expires.
+        assert all("expires" in item for item in made.items()), made.items()
+
+
+def test_what_was_told_is_a_duplicate_on_every_instance(run):
+    with run(2) as made:
+        event = delivery(one := grave())
+        for instance in (*made.instances, *made.instances):
+            assert instance.invoke(event)[0] == "response"
+        # The same record in another delivery.
+        kind, report = made.instances[1].invoke(delivery(one, read()))
+        assert report["duplicate"] == 1, report
+        made.settle()
+        assert made.told(one["eventID"]) == 1
+
+
+def test_replayed_by_force_it_is_told_again(run):
+    with run() as made:
+        event = delivery(one := grave())
+        made.instances[0].invoke(event)
+        made.ahead += 61
+        forced = json.dumps(json.loads(event) | {"force": "today"})
+        kind, report = made.instances[0].invoke(forced)
+        assert kind == "response" and report["matched" if "matched" in report else "Matched"] >= 1
+        made.settle()
+        assert made.told(one["eventID"]) == 2
+
+
+def test_the_caller_of_a_central_session_is_named_whichever_came_first(run):
+    events = {name: shipped_event(name) for name in ("central-root-session",)}
+    entries = log_data(events["central-root-session"])["logEvents"]
+    calls = [entry for entry in entries if json.loads(entry["message"])["eventName"] == "AssumeRoot"]
+    assert calls
+    theirs = [entry for entry in entries if entry not in calls]
+
+    def batch(entries):
+        return json.dumps(raw_event(log_data(events["central-root-session"]) | {"logEvents": entries}))
+
+    caller = json.loads(calls[0]["message"])["userIdentity"]["arn"]
+    with run(2) as made:
+        assert made.instances[0].invoke(batch(calls))[0] == "response"
+        assert not made.mails
+        assert made.instances[1].invoke(batch(theirs))[0] == "response"
+        assert caller.split("/")[1] in made.mails[0].text, made.mails[0].text
+
+
+def test_a_part_that_cannot_be_read_is_told_and_blocks_nothing(run):
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        waits, broken, gone = read(), read("ListKeys"), read("ListUsers")
+        for one in (waits, broken, gone):
+            instance.invoke(delivery(one))
+        parts = {}
+        for item in made.items():
+            if item["pk"]["S"].startswith("R#"):
+                data = json.loads(gzip.decompress(base64.b64decode(json.loads(item["event"]["S"])["awslogs"]["data"])))
+                parts[json.loads(data["logEvents"][0]["message"])["eventID"]] = item["pk"]["S"][2:]
+        table = made.client
+        # One of another version, one whose delivery is gone, and one that makes no sense at all.
+        table.update_item(TableName=made.table, Key={"pk": {"S": "P"}, "sk": {"S": parts[broken["eventID"]]}},
+                          UpdateExpression="SET whose = :w, due = :w REMOVE lease", ExpressionAttributeValues={":w": {"S": "later"}})
+        table.delete_item(TableName=made.table, Key={"pk": {"S": f"R#{parts[gone['eventID']]}"}, "sk": {"S": "000"}})
+        table.put_item(TableName=made.table, Item={"pk": {"S": "P"}, "sk": {"S": "nonsense"}})
+        made.ahead += 61
+        assert made.tick()[0] == "response"
+        assert made.told(broken["eventID"]) == 1
+        made.ahead += 3700
+        assert made.tick()[0] == "response"
+        assert made.told(waits["eventID"]) == 1
+        assert any("could not be read" in mail.text or "is gone" in mail.text for mail in made.mails)
+
+
+def test_what_is_open_can_be_asked_for(run):
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        instance.invoke(delivery(read()))
+        kind, report = instance.invoke('{"incidents":{}}')
+        (open_,) = report["incidents"]
+        assert (open_["mails"], open_["waiting"]) == (1, 1)
+        assert open_["who"].startswith("root/") and open_["until"] > open_["opened"]
+
+
+def test_switched_off_it_tells_what_is_stored_and_each_delivery_at_once(run, binary, tmp_path, emulator):  # noqa: F811
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        instance.invoke(delivery(stored := read()))
+        assert made.told(stored["eventID"]) == 0
+        made.variables["QUIET_MINUTES"] = "0"
+        instance.kill()
+        instance.start()
+        made.ahead += 1
+        made.tick()
+        assert made.told(stored["eventID"]) == 1
+        instance.invoke(delivery(later := read()))
+        assert made.told(later["eventID"]) == 1
+        assert not [item for item in made.items() if item["pk"]["S"] in ("P", "C")]
+
+
+def test_asked_for_all_it_tells_all_that_is_stored(run):
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        instance.invoke(delivery(stored := read()))
+        made.tick(all=True)
+        assert made.told(stored["eventID"]) == 1
+        assert not [item for item in made.items() if item["pk"]["S"] in ("P", "C")]
+
+
+@pytest.mark.parametrize("fault", ["fails before", "fails after", "throttles", "stalls"])
+def test_whichever_call_fails_nothing_is_lost(fault, run, table):
+    """Each call of an incident in turn, and all after it for that invocation."""
+    with run() as made:
+        (instance,) = made.instances
+
+        def story():
+            records = [grave(), read(), grave(), change(), change()]
+            return records, [delivery(one) for one in records]
+
+        def play(events):
+            for event in events:
+                began = time.monotonic()
+                assert made.deliver(instance, event)
+                took.append(time.monotonic() - began)
+                made.ahead += 70
+            made.settle()
+
+        took = []
+        begin = len(made.dynamodb.calls)
+        records, events = story()
+        play(events)
+        count = len(made.dynamodb.calls) - begin
+        assert [made.told(one["eventID"]) for one in records] == [1] * 5
+        # Of the calls of the ticks at the end one kind is like the other.
+        step = 1 if fault != "stalls" else 6
+        for at in range(0, min(count, 60), step):
+            records, events = story()
+            begin = next(made.dynamodb.numbers)
+            made.dynamodb.fault = lambda number, operation: fault if begin + at <= number - 1 < begin + at + 4 else None
+            play(events)
+            made.dynamodb.fault = lambda number, operation: None
+            told = [made.told(one["eventID"]) for one in records]
+            assert all(1 <= times <= 2 for times in told), (at, told, made.dynamodb.calls[begin:])
+        # 1.5 s for what is kept, as much for saying that it was told, and the same for what is due.
+        assert max(took) < 10, took
+        table("the ledger, each call failing in turn", f"{fault}: {min(count, 60)} calls, longest delivery {max(took):.1f} s")
+
+
+def test_instances_that_are_killed_and_stopped_lose_nothing(run, table):
+    with run(PROCESSES, skews=[0, 10, -10, 5]) as made:
+        dice = random.Random(20)
+        counts = {1: 0, 2: 0, 3: 0}
+        killed = stopped = 0
+        for _ in range(ROUNDS):
+            records = [dice.choice([grave, read, change])() for _ in range(4 * PROCESSES)]
+            events = [delivery(one) for one in records]
+            work = [(event, index % PROCESSES) for index, event in enumerate(events)]
+            # Some come again, to another instance, at the same time.
+            work += [(event, (index + 1) % PROCESSES) for index, event in enumerate(events) if dice.random() < 0.3]
+            queues = [[event for event, which in work if which == number] for number in range(PROCESSES)]
+
+            def serve(number):
+                instance = made.instances[number]
+                for event in queues[number]:
+                    assert made.deliver(instance, event)
+                    instance.invoke('{"tick":{}}') if instance.process.poll() is None else None
+
+            done = threading.Event()
+
+            def harm():
+                nonlocal killed, stopped
+                while not done.wait(dice.random() * 0.5):
+                    instance = dice.choice(made.instances)
+                    if dice.random() < 0.5:
+                        killed += 1
+                        instance.process.kill()
+                    else:
+                        stopped += 1
+                        try:
+                            instance.stop(0.3)
+                        except ProcessLookupError:
+                            pass
+
+            harming = threading.Thread(target=harm)
+            harming.start()
+            with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
+                list(pool.map(serve, range(PROCESSES)))
+            done.set()
+            harming.join()
+            for instance in made.instances:
+                if instance.process.poll() is not None:
+                    instance.kill()
+                    instance.start()
+            made.settle()
+            for one in records:
+                times = made.told(one["eventID"])
+                assert times >= 1, f"{one['eventName']} {one['eventID']} is told nowhere"
+                counts[min(times, 3)] += 1
+        table("the ledger, processes killed and stopped",
+              f"{PROCESSES} processes, {killed} killed, {stopped} stopped: {counts[1]} records told once, "
+              f"{counts[2]} twice, {counts[3]} more often; {len(made.mails)} mails")
+
+
+def test_without_a_fault_nothing_is_told_twice(run, table):
+    with run(PROCESSES, skews=[0, 12, -12, 6]) as made:
+        records = [[grave, read, change][number % 3]() for number in range(6 * PROCESSES)]
+        events = [delivery(one) for one in records]
+        with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
+            def serve(number):
+                instance = made.instances[number]
+                for event in events[number::PROCESSES] + events[(number + 1) % PROCESSES::PROCESSES]:
+                    assert made.deliver(instance, event, tries=1)
+                    made.tick(instance)
+            list(pool.map(serve, range(PROCESSES)))
+        made.settle()
+        told = [made.told(one["eventID"]) for one in records]
+        assert set(told) == {1}, told
+        table("the ledger, no fault", f"{PROCESSES} processes, {len(events)} deliveries, each twice: {len(made.mails)} mails")
+
+
+def test_clocks_two_minutes_apart_lose_nothing(run):
+    with run(2, skews=[0, 120]) as made:
+        records = [grave(), read(), change(), change(), grave()]
+        for number, one in enumerate(records):
+            event = delivery(one)
+            assert made.deliver(made.instances[number % 2], event)
+            assert made.deliver(made.instances[(number + 1) % 2], event)
+            made.tick(made.instances[1])
+            made.ahead += 20
+        made.settle()
+        assert all(1 <= made.told(one["eventID"]) <= 2 for one in records)
