@@ -2,6 +2,7 @@
 
 mod aws;
 mod cloudtrail;
+mod ledger;
 mod log;
 mod organizations;
 mod pace;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 
 use aws::Aws;
 use cloudtrail::CloudTrail;
+use ledger::Table;
 use organizations::{NameSource, Organizations};
 use sns::Sns;
 
@@ -44,7 +46,9 @@ async fn main() -> ExitCode {
         AccountNames::Organization { .. } => NameSource::Organization(Organizations::new(aws.clone())),
     };
     let history = CloudTrail::new(aws.clone());
-    let handler = &Handler::new(config, Sns::new(topic, aws), history).with_directory(names);
+    let (table, pace) = (config.ledger_table.clone().map(|name| Table::new(name, aws.clone())), config.pace);
+    let handler = Handler::new(config, Sns::new(topic, aws), history);
+    let handler = &handler.with_directory(names).with_ledger(table, pace);
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let started = Instant::now();
         let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);

@@ -22,6 +22,9 @@ macro_rules! report {
             /// The id under which the last mail was taken.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub message_id: Option<String>,
+            /// What is open, if that was asked for.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub incidents: Option<Vec<OpenIncident>>,
         }
 
         /// The names of the counters.
@@ -55,7 +58,11 @@ report! {
     /// Matched and unreadable log events that are kept in the ledger, and told when they are due.
     waiting: "waiting",
     /// Calls of the ledger that failed.
-    ledger_failures: "ledgerFailures",
+    ledger_failures: "LedgerFailures",
+    /// Parts of deliveries that are stored and have been due for fifteen minutes or longer.
+    overdue: "Overdue",
+    /// Matched log events that are in a mail now, or are kept and due, and those that were before.
+    reported: "Reported",
     /// Bytes that the payload inflated to.
     inflated_bytes: "inflatedBytes",
     /// Look-ups in the event history that failed.
@@ -66,7 +73,32 @@ report! {
     mails: "Mails",
 }
 
+/// An incident that is open, for whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OpenIncident {
+    /// Its name.
+    pub id: String,
+    /// Whose it is.
+    pub who: String,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When something of it came last.
+    pub last: Timestamp,
+    /// How many mails told of it.
+    pub mails: usize,
+    /// How many deliveries wait to be told of it.
+    pub waiting: usize,
+    /// Until when the first of them does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
 impl Report {
+    /// Whether there is nothing in it that somebody would look for.
+    pub(crate) fn says_nothing(&self) -> bool {
+        Self { inflated_bytes: 0, incidents: None, ..self.clone() } == Self::default()
+    }
+
     /// All log events.
     #[must_use]
     pub fn log_events(&self) -> usize {
@@ -120,10 +152,16 @@ struct Metric {
     unit: &'static str,
 }
 
+/// Metrics that have a value only where it is not zero: alarms ask for nothing else, and a metric costs money for each
+/// hour that has a value.
+const SELDOM: [&str; 2] = ["LedgerFailures", "Overdue"];
+
 /// What becomes a metric of the line's figures.
-fn metrics() -> Vec<Metric> {
-    let counted = NAMES.iter().filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase()));
-    let counted = counted.chain(["LogEvents"].iter()).map(|name| Metric { name, unit: "Count" });
+fn metrics(report: &Report) -> Vec<Metric> {
+    let counted = report.counts().filter(|(name, count)| {
+        name.starts_with(|first: char| first.is_ascii_uppercase()) && (*count > 0 || !SELDOM.contains(name))
+    });
+    let counted = counted.map(|(name, _)| name).chain(["LogEvents"]).map(|name| Metric { name, unit: "Count" });
     counted.chain([Metric { name: "Duration", unit: "Milliseconds" }]).collect()
 }
 
@@ -170,7 +208,7 @@ impl Closing<'_> {
     #[must_use]
     pub fn line(&self) -> String {
         let Self { report, error, .. } = self;
-        let directive = Directive { namespace: NAMESPACE, dimensions: [["FunctionName"]], metrics: metrics() };
+        let directive = Directive { namespace: NAMESPACE, dimensions: [["FunctionName"]], metrics: metrics(report) };
         let metadata = Metadata { timestamp: self.now.as_millisecond(), cloud_watch_metrics: [directive] };
         let (level, message) = if error.is_some() { ("ERROR", "failed") } else { ("INFO", "handled") };
         let line = ClosingLine {
@@ -224,7 +262,7 @@ mod tests {
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Dimensions"], json!([["FunctionName"]]));
         let metrics = directive["Metrics"].as_array().unwrap();
-        assert_eq!(metrics.len(), 8);
+        assert_eq!(metrics.len(), 9);
         assert!(metrics.iter().all(|metric| line[metric["Name"].as_str().unwrap()].is_number()), "{line}");
         assert_eq!(
             (&line["LogEvents"], &line["Duration"], &line["FunctionName"]),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use jiff::Timestamp;
 use root_usage::incident::{IDENTITIES_MAX, IncidentId, Kind, Pace, Whose};
-use root_usage::ledger::{InMemory, PartKey, Spent, at_once};
+use root_usage::ledger::{InMemory, PartKey, Spent, at_once, remember, spend_minute};
 
 use super::delivery::Delivery;
 
@@ -92,17 +92,17 @@ pub async fn tell(deliveries: &[Delivery], pace: Pace) -> Told {
     };
     for (index, delivery) in deliveries.iter().enumerate() {
         let now = delivery.time.unwrap_or(begin);
-        teller.pass(now);
+        teller.pass(now).await;
         teller.arrive(index, now).await;
-        teller.tick(now);
+        teller.tick(now).await;
     }
-    teller.pass(Timestamp::MAX);
+    teller.pass(Timestamp::MAX).await;
     teller.told
 }
 
 impl Teller<'_> {
     /// Lets time pass until then, as far as anything is due: the function ticks each minute.
-    fn pass(&mut self, until: Timestamp) {
+    async fn pass(&mut self, until: Timestamp) {
         while let Some(Reverse((due, ..))) = self.queue.peek() {
             let seconds = due.as_second() + i64::from(due.subsec_nanosecond() > 0);
             let minute = seconds.saturating_add(59).div_euclid(60) * 60;
@@ -110,7 +110,7 @@ impl Teller<'_> {
             if tick > until {
                 break;
             }
-            self.tick(tick);
+            self.tick(tick).await;
         }
     }
 
@@ -132,6 +132,9 @@ impl Teller<'_> {
             let Ok(spent) = at_once(&self.ledger, id, is_first, key, &part.news, now).await;
             let due = match spent {
                 Spent::Taken => {
+                    if is_first {
+                        let Ok(_) = remember(&self.ledger, id, key, &part.news, now).await;
+                    }
                     self.mail(which, if is_first { Kind::First } else { Kind::AtOnce }, Some(place), now);
                     continue;
                 }
@@ -174,7 +177,7 @@ impl Teller<'_> {
     }
 
     /// Tells what is due, and closes what is quiet.
-    fn tick(&mut self, now: Timestamp) {
+    async fn tick(&mut self, now: Timestamp) {
         let mut due: BTreeMap<IncidentId, usize> = BTreeMap::new();
         while let Some(Reverse((time, ..))) = self.queue.peek()
             && *time <= now
@@ -199,7 +202,15 @@ impl Teller<'_> {
             }
         }
         for which in due.into_values() {
-            let kind = if self.told.incidents[which].closes { Kind::Closing } else { Kind::Update };
+            let incident = &self.told.incidents[which];
+            let kind = if incident.closes { Kind::Closing } else { Kind::Update };
+            if kind == Kind::Update
+                && let Some((delivery, part)) = incident.waiting.first().copied()
+            {
+                let Delivery { name, parts, .. } = &self.deliveries[delivery];
+                let key = name.part(0, &parts[part].whose);
+                let Ok(()) = spend_minute(&self.ledger, incident.id, key, now).await;
+            }
             self.mail(which, kind, None, now);
         }
     }

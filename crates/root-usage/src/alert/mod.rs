@@ -94,6 +94,8 @@ pub struct Alert {
     pub held: Held,
     /// It was sent before, and nobody knows whether it arrived.
     pub may_be_repeated: bool,
+    /// The ledger failed, so nobody knows what of it was told before.
+    pub without_ledger: bool,
 }
 
 /// Who acted.
@@ -187,7 +189,15 @@ impl Alert {
         let id = AlertId::of(matches.iter().map(|(_, found)| found), &unreadable);
         let mut actors = attribution.actors(matches);
         actors.sort_by_key(|actor| actor.actions[0].gravity());
-        Some(Self { id, origin, actors, unreadable, held: Held::default(), may_be_repeated: false })
+        Some(Self {
+            id,
+            origin,
+            actors,
+            unreadable,
+            held: Held::default(),
+            may_be_repeated: false,
+            without_ledger: false,
+        })
     }
 
     /// What is left of it without the records that are known already; `None` if nothing is.

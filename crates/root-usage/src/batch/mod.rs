@@ -20,6 +20,7 @@ use base64::{DecodeError, Engine};
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use jiff::Timestamp;
 use memchr::memmem;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -96,6 +97,7 @@ pub enum GzipError {
 pub struct Inflated {
     bytes: Vec<u8>,
     fault: Option<BatchError>,
+    forced: bool,
 }
 
 /// One batch of log events, as one invocation brings it.
@@ -124,6 +126,8 @@ pub struct LogEvent<'a> {
 struct Envelope<'a> {
     #[serde(borrow)]
     awslogs: AwsLogs<'a>,
+    #[serde(default)]
+    force: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -156,7 +160,7 @@ impl Inflated {
         let mut bytes = Vec::new();
         match inflate(&envelope.awslogs.data, limit, &mut bytes) {
             Err(fault) if bytes.is_empty() => Err(fault),
-            result => Ok(Self { bytes, fault: result.err() }),
+            result => Ok(Self { bytes, fault: result.err(), forced: envelope.force.is_some() }),
         }
     }
 
@@ -164,6 +168,12 @@ impl Inflated {
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Whether it is to be told though it was told before: whoever sends it again put `force` beside it.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.forced
     }
 
     /// Whether the payload inflated to nothing.

@@ -70,9 +70,9 @@ pub(super) struct Incident {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OpenLine {
-    pub service: &'static str,
+    pub service: String,
     #[serde(rename = "eventName")]
-    pub event: &'static str,
+    pub event: String,
     pub values: Vec<Clean>,
     /// The command that undoes it.
     pub command: Option<String>,
@@ -113,7 +113,7 @@ impl Incident {
 impl OpenLine {
     fn new(open: &Open) -> Self {
         let values = open.values.iter().map(|value| Clean::name(value)).collect();
-        Self { service: open.service, event: open.event, values, command: open.command.clone() }
+        Self { service: open.service.clone(), event: open.event.clone(), values, command: open.command.clone() }
     }
 }
 

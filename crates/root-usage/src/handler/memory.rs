@@ -155,6 +155,16 @@ impl Memory {
         }
     }
 
+    /// Whether a mail may go out under these limits, without one that could hold it back.
+    pub(super) async fn is_open(&self, limits: &[Limited]) -> bool {
+        self.lock().is_open(limits)
+    }
+
+    /// A mail went out under these limits.
+    pub(super) async fn sent(&self, limits: &[Limited]) {
+        self.lock().sent(limits);
+    }
+
     /// An alert may have gone out, or not.
     pub(super) async fn lost(&self, alert: AlertId) {
         self.lock().unanswered.remember([alert]);

@@ -1,5 +1,6 @@
 //! The pipeline: from the event that Lambda hands over to the mail, and a report of what was done.
 
+mod error;
 mod incidents;
 mod memory;
 mod notice;
@@ -8,11 +9,11 @@ mod request;
 
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::join;
 use jiff::Timestamp;
-use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::alert::{Alert, Origin};
@@ -21,12 +22,13 @@ use crate::config::Config;
 use crate::directory::{Directory, Listed, names};
 use crate::email::{Chapter, Message, Short};
 use crate::error::chain;
-use crate::fault::{Fault, caught, caught_async};
+use crate::fault::{caught, caught_async};
 use crate::history::{Answers, History, ask};
 use crate::incident::Pace;
 use crate::ledger::{InMemory, Ledger};
 use crate::notify::{Notify, Receipt, Refusal, Remedy};
 use crate::report::Report;
+pub use error::HandlerError;
 use memory::{Key, Limited, Memory};
 pub use reading::key;
 use request::Request;
@@ -56,53 +58,6 @@ pub struct Invocation<'a> {
     pub now: Timestamp,
 }
 
-/// Why an invocation failed. Lambda tries it again, and then puts the event into the dead-letter queue.
-#[derive(Debug, Error)]
-pub enum HandlerError<E: Error + 'static> {
-    /// The event can't be read.
-    #[error("the event could not be read")]
-    Batch(#[from] BatchError),
-    /// The mail can't be sent.
-    #[error("the mail could not be sent")]
-    Notify(#[source] E),
-    /// There was no time left to read all log events, or to wait for the answer about a mail that may have been sent.
-    #[error("the function's time is over: log events were not read, or a mail was not answered")]
-    Time,
-    /// This program has a fault.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-impl<E: Refusal> HandlerError<E> {
-    /// Whether a mail may have arrived all the same.
-    fn may_have_arrived(&self) -> bool {
-        match self {
-            Self::Time => true,
-            Self::Notify(error) => error.may_have_arrived(),
-            Self::Batch(_) | Self::Fault(_) => false,
-        }
-    }
-}
-
-impl<E: Error + 'static> HandlerError<E> {
-    /// What kind of error it is, in a word.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Batch(_) => "BatchError",
-            Self::Notify(_) => "NotifyError",
-            Self::Time => "TimeError",
-            Self::Fault(_) => "Fault",
-        }
-    }
-
-    /// The error and everything that caused it, for a reader.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        chain(self)
-    }
-}
-
 /// The pipeline, with what it remembers from one invocation to the next.
 pub struct Handler<N, H, D = Listed, L = InMemory> {
     config: Config,
@@ -112,6 +67,8 @@ pub struct Handler<N, H, D = Listed, L = InMemory> {
     memory: Memory,
     /// Where incidents are remembered, and how fast they are told; `None` where each delivery has its own mail.
     incidents: Option<(L, Pace)>,
+    /// Until when the ledger is left alone, because it failed.
+    ledger_rests: Mutex<Timestamp>,
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
@@ -122,7 +79,8 @@ pub struct Handled<E: Error + 'static> {
     pub report: Report,
     /// [`HandlerError`] if the event can't be read or the mail can't be sent.
     pub result: Result<(), HandlerError<E>>,
-    /// It was a heartbeat that came through. A metric costs money for each hour that has a value, and this has none.
+    /// It was a heartbeat that came through, or a tick with nothing to do. A metric costs money for each hour that has a
+    /// value, and this has none.
     pub quiet: bool,
 }
 
@@ -169,7 +127,8 @@ impl<N: Notify, H: History> Handler<N, H> {
     pub fn new(config: Config, notify: N, history: H) -> Self {
         let directory = config.names.listed();
         let (memory, clock) = (Memory::default(), Box::new(Instant::now));
-        Self { config, notify, history, directory, memory, incidents: None, clock }
+        let ledger_rests = Mutex::new(Timestamp::MIN);
+        Self { config, notify, history, directory, memory, incidents: None, ledger_rests, clock }
     }
 }
 
@@ -177,15 +136,23 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// The same with accounts' names from elsewhere.
     #[must_use]
     pub fn with_directory<E: Directory>(self, directory: E) -> Handler<N, H, E, L> {
-        let Self { config, notify, history, directory: _, memory, incidents, clock } = self;
-        Handler { config, notify, history, directory, memory, incidents, clock }
+        let Self { config, notify, history, directory: _, memory, incidents, ledger_rests, clock } = self;
+        Handler { config, notify, history, directory, memory, incidents, ledger_rests, clock }
     }
 
-    /// The same with incidents, remembered in a ledger and told at this pace.
+    /// The same with incidents, remembered in a ledger and told at this pace. At a pace that is [off](Pace::is_off), each
+    /// delivery has a mail of its own, and what the ledger still has is told.
     #[must_use]
     pub fn with_incidents<M: Ledger>(self, ledger: M, pace: Pace) -> Handler<N, H, D, M> {
-        let Self { config, notify, history, directory, memory, incidents: _, clock } = self;
-        Handler { config, notify, history, directory, memory, incidents: Some((ledger, pace)), clock }
+        self.with_ledger(Some(ledger), pace)
+    }
+
+    /// The same where there may be no ledger: then each delivery has a mail of its own.
+    #[must_use]
+    pub fn with_ledger<M: Ledger>(self, ledger: Option<M>, pace: Pace) -> Handler<N, H, D, M> {
+        let Self { config, notify, history, directory, memory, incidents: _, ledger_rests, clock } = self;
+        let incidents = ledger.map(|ledger| (ledger, pace));
+        Handler { config, notify, history, directory, memory, incidents, ledger_rests, clock }
     }
 
     /// The same with another clock.
@@ -216,7 +183,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
         let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
-        let quiet = matches!(request, Some(Request::Heartbeat)) && report.history_failures == 0;
+        let quiet = match request {
+            Some(Request::Heartbeat) => report.history_failures == 0,
+            Some(Request::Tick { .. } | Request::Incidents) => report.says_nothing() && result.is_ok(),
+            _ => false,
+        };
         Handled { report, result, quiet }
     }
 
@@ -224,7 +195,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let result = self.own_work(&mut run, request).await;
         // After it, so that nothing which is due waits because much comes.
         let ticked = match &self.incidents {
-            Some(incidents) => self.tick(&mut run, incidents).await,
+            Some(incidents) => {
+                self.tick(&mut run, incidents, matches!(request, Some(Request::Tick { all: true }))).await
+            }
             None => Ok(()),
         };
         result.and(ticked)
@@ -237,8 +210,14 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 self.heartbeat(run).await;
                 return Ok(());
             }
-            Some(Request::Tick) if self.incidents.is_some() => return Ok(()),
-            Some(Request::Tick) | None => {}
+            Some(Request::Tick { .. }) if self.incidents.is_some() => return Ok(()),
+            Some(Request::Incidents) => {
+                if let Some(incidents) = &self.incidents {
+                    self.list(run, incidents).await;
+                }
+                return Ok(());
+            }
+            Some(Request::Tick { .. }) | None => {}
         }
         let inflated = match Inflated::from_event(run.event, self.config.max_batch_bytes) {
             Ok(inflated) => inflated,
@@ -254,7 +233,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         if batch.is_control_message() {
             run.report.ignored += batch.log_events.len();
         } else {
-            self.read(run, &batch).await?;
+            self.read(run, &batch, inflated.is_forced()).await?;
+            run.report.reported += run.report.duplicate;
         }
         // What could be read is mailed by now; the rest will be unreadable for ever.
         let Some(fault) = batch.fault.take() else { return Ok(()) };
@@ -263,20 +243,21 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     }
 
     /// Reads log events, and mails what there is to tell: as much at once as fits into memory.
-    async fn read(&self, run: &mut Run<'_>, batch: &Batch<'_>) -> Result<(), HandlerError<N::Error>> {
+    async fn read(&self, run: &mut Run<'_>, batch: &Batch<'_>, forced: bool) -> Result<(), HandlerError<N::Error>> {
+        let incidents = self.incidents.as_ref().filter(|(_, pace)| !pace.is_off());
         let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
         let mut portion = 0;
         loop {
             let in_time = || (self.clock)() < run.deadlines.reading;
             let mut found = reading.next(run.report, in_time);
-            if self.incidents.is_none() {
+            if incidents.is_none() && !forced {
                 found.forget(&self.memory.mailed(&found.keys()).await, run.report);
             }
             let cut = found.cut;
-            let keys = found.keys();
+            let keys = if forced { Vec::new() } else { found.keys() };
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             if let Some(alert) = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside()) {
-                match &self.incidents {
+                match incidents {
                     Some(incidents) => self.arrive(run, alert, (portion, &keys), incidents).await?,
                     None => self.tell(run, alert, &keys).await?,
                 }
@@ -286,6 +267,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 return Err(HandlerError::Time);
             }
             if reading.is_over() {
+                if let Some((ledger, _)) = incidents {
+                    self.remember_calls(run, ledger, reading.calls()).await;
+                }
                 return Ok(());
             }
         }
@@ -299,6 +283,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Ok(alert) => alert,
             Err(held_back) => {
                 run.report.held_back += held_back;
+                run.report.reported += held_back;
                 return Ok(());
             }
         };
@@ -309,7 +294,10 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Err(error) if error.may_have_arrived() => self.memory.lost(alert.id).await,
             Err(_) => {}
             // Only what was mailed is remembered: what was not must be found again when Lambda retries.
-            Ok(form) => self.memory.told(&alert, form, &limits.unwrap_or_default(), keys).await,
+            Ok(form) => {
+                run.report.reported += alert.matched();
+                self.memory.told(&alert, form, &limits.unwrap_or_default(), keys).await;
+            }
         }
         result.map(|_| ())
     }

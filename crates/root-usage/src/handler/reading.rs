@@ -25,6 +25,12 @@ const FOUND_EACH: usize = 512;
 /// The most records kept that only say where credentials came from.
 const BESIDE_MAX: usize = 1000;
 
+/// The most calls of one batch that others are told of.
+const CALLS_MAX: usize = 20;
+
+/// The most bytes of such a call.
+const CALL_MAX: usize = 16 << 10;
+
 /// A batch that is read, one mail's worth after the other.
 pub(super) struct Batch<'b> {
     log_events: slice::Iter<'b, LogEvent<'b>>,
@@ -33,6 +39,8 @@ pub(super) struct Batch<'b> {
     seen: HashSet<Key>,
     /// Records that no rule matches, and that yet say where credentials came from.
     beside: Vec<Record>,
+    /// The newest of them, as they came, by the key that they returned.
+    calls: Vec<(String, String)>,
 }
 
 /// What a batch held that somebody should know.
@@ -47,7 +55,7 @@ pub(super) struct Portion {
 
 impl<'b> Batch<'b> {
     pub fn new(log_events: &'b [LogEvent<'b>], rules: &'b RuleSet) -> Self {
-        Self { log_events: log_events.iter(), rules, seen: HashSet::new(), beside: Vec::new() }
+        Self { log_events: log_events.iter(), rules, seen: HashSet::new(), beside: Vec::new(), calls: Vec::new() }
     }
 
     /// Whether all of it was read.
@@ -58,6 +66,11 @@ impl<'b> Batch<'b> {
     /// Records that no rule matches, and that yet say where credentials came from.
     pub fn beside(&self) -> &[Record] {
         &self.beside
+    }
+
+    /// The calls among them that returned a key, as they came, each with the key's id.
+    pub fn calls(&self) -> &[(String, String)] {
+        &self.calls
     }
 
     /// Reads log events and counts them, until there are enough for a mail. What comes twice is a duplicate.
@@ -76,6 +89,14 @@ impl<'b> Batch<'b> {
                 Reading::Ignored => report.ignored += 1,
                 Reading::Beside(record) => {
                     report.ignored += 1;
+                    let key = record.text(&["responseElements", "credentials", "accessKeyId"]);
+                    if self.calls.len() < CALLS_MAX
+                        && let Some(key) = key
+                        && let Ok(entry) = event.entry()
+                        && entry.message.len() <= CALL_MAX
+                    {
+                        self.calls.push((key.to_owned(), entry.message));
+                    }
                     if self.beside.len() < BESIDE_MAX {
                         self.beside.push(record);
                     }

@@ -10,8 +10,10 @@ pub(super) enum Request {
     Test,
     /// `{"heartbeat":{}}`: make a call that CloudTrail records.
     Heartbeat,
-    /// `{"tick":{}}`: tell what is due.
-    Tick,
+    /// `{"tick":{}}`: tell what is due. With `"all":true`, or if CloudFormation deletes the stack, tell all that is kept.
+    Tick { all: bool },
+    /// `{"incidents":{}}`: say what is open.
+    Incidents,
 }
 
 impl Request {
@@ -27,7 +29,14 @@ impl Request {
             #[serde(borrow)]
             heartbeat: Option<&'a RawValue>,
             #[serde(borrow)]
-            tick: Option<&'a RawValue>,
+            tick: Option<Tick<'a>>,
+            #[serde(borrow)]
+            incidents: Option<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Tick<'a> {
+            #[serde(borrow)]
+            all: Option<&'a RawValue>,
         }
         // Batches are longer: they are not read twice.
         if event.len() > 1024 {
@@ -36,7 +45,10 @@ impl Request {
         match serde_json::from_str(event).ok()? {
             Keys { awslogs: None, test: Some(_), .. } => Some(Self::Test),
             Keys { awslogs: None, heartbeat: Some(_), .. } => Some(Self::Heartbeat),
-            Keys { awslogs: None, tick: Some(_), .. } => Some(Self::Tick),
+            Keys { awslogs: None, tick: Some(Tick { all }), .. } => {
+                Some(Self::Tick { all: all.is_some_and(|all| all.get() == "true") })
+            }
+            Keys { awslogs: None, incidents: Some(_), .. } => Some(Self::Incidents),
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ mod whose;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub(crate) use news::{ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT};
@@ -29,7 +29,7 @@ pub use whose::{IDENTITIES_MAX, Whose, by_identity};
 use crate::ledger::PartKey;
 
 /// What names an incident: of its first eight bytes, four digits are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentId([u8; 8]);
 
 impl IncidentId {
@@ -38,6 +38,12 @@ impl IncidentId {
     pub fn of(whose: &Whose, first: PartKey) -> Self {
         let digest = Sha256::new().chain_update(whose.to_string()).chain_update(first.0).finalize();
         Self(std::array::from_fn(|index| digest[index]))
+    }
+
+    /// The name that these bytes are.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
     }
 
     /// Its bytes.

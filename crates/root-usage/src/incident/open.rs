@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::news::{Topic, topic};
 use crate::alert::{Action, Alert};
 use crate::detail::{Detail, Label};
@@ -10,18 +12,21 @@ use crate::record::Record;
 /// The most things that one part adds to the list.
 const OPENED_MAX: usize = 50;
 
+/// The most things that one part is seen to undo. What is more stays on the list: somebody looks at it once more.
+const UNDONE_MAX: usize = 1000;
+
 /// The longest value that can stand in a command.
 const VALUE_MAX: usize = 128;
 
 /// Something that was made, and stays until somebody undoes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
     /// What it is.
     pub topic: Topic,
     /// The service that made it.
-    pub service: &'static str,
+    pub service: String,
     /// The action that made it.
-    pub event: &'static str,
+    pub event: String,
     /// What it is called, as the record has it.
     pub values: Vec<String>,
     /// The command that undoes it, where every value in it is one that a shell takes as it stands.
@@ -29,7 +34,7 @@ pub struct Open {
 }
 
 /// What a part opened, and what it undid.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Changes {
     /// What it opened and didn't undo after that, in the order of time.
     pub opened: Vec<Open>,
@@ -114,7 +119,9 @@ pub fn changes(part: &Alert) -> Changes {
                 let topic = name(row, record, &values);
                 // What is made once more after this stays open.
                 changes.opened.retain(|open| open.topic != topic);
-                changes.undone.push(topic);
+                if changes.undone.len() < UNDONE_MAX {
+                    changes.undone.push(topic);
+                }
             }
         }
     }
@@ -145,7 +152,8 @@ impl Open {
                 .fold(command, |command, (index, value)| command.replace(&format!("{{{index}}}"), value))
         };
         let topic = name(row, record, &values);
-        Self { topic, service: row.service, event: row.made, command: safe.then(command), values }
+        let (service, event) = (row.service.to_owned(), row.made.to_owned());
+        Self { topic, service, event, command: safe.then(command), values }
     }
 }
 

@@ -30,6 +30,12 @@ impl Default for Pace {
 pub(crate) const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 impl Pace {
+    /// Whether there are no incidents: each delivery has a mail of its own.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.quiet.is_zero()
+    }
+
     /// Whether an incident is over: nothing came for a while, or it has lasted a day.
     #[must_use]
     pub fn is_over(&self, opened: Timestamp, last: Timestamp, now: Timestamp) -> bool {

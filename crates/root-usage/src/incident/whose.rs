@@ -3,13 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
 use crate::alert::{Actor, Alert, Held, Identity, Kind};
 
 /// The most identities of one delivery that have an incident each. With more, the delivery is told in a mail of its own.
 pub const IDENTITIES_MAX: usize = 20;
 
+/// The most bytes of an issuer that an incident keeps.
+///
+/// Source: IAM User Guide, "IAM and AWS STS quotas": an ARN has at most 2,048 characters.
+const ISSUER_MAX: usize = 2048;
+
 /// Whose incident something belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Whose {
     /// Root's of one account. Where no record names the account, it is empty.
     Root {
@@ -41,10 +50,19 @@ impl Whose {
             _ => {
                 let role = record.text(&["userIdentity", "sessionContext", "sessionIssuer", "arn"]);
                 let issuer = role.or_else(|| record.arn()).or_else(|| record.text(&["userIdentity", "principalId"]));
-                Self::Other { account, issuer: issuer.unwrap_or_default().to_owned() }
+                Self::Other { account, issuer: bounded(issuer.unwrap_or_default()) }
             }
         }
     }
+}
+
+/// An issuer as it stands, or, where it is longer than an ARN can be, what names it.
+fn bounded(issuer: &str) -> String {
+    if issuer.len() <= ISSUER_MAX {
+        return issuer.to_owned();
+    }
+    let digest: String = Sha256::digest(issuer).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digest}")
 }
 
 impl Whose {
@@ -94,6 +112,7 @@ pub fn by_identity(alert: Alert) -> Result<Vec<(Whose, Alert)>, Box<Alert>> {
         unreadable,
         held: Held::default(),
         may_be_repeated: false,
+        without_ledger: false,
     };
     let mut parts: Vec<(Whose, Alert)> =
         parts.into_iter().map(|(whose, actors)| (whose, part(actors, Vec::new()))).collect();

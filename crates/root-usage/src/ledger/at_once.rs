@@ -1,11 +1,15 @@
 //! Whether what has just come goes out at once: what is new in its incident, and what is left of the budgets.
 
+use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
 use super::{Ledger, PartKey, Spent};
-use crate::incident::{ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News};
+use crate::incident::{ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News, Topic};
 
 /// Whether a part goes out at once, or from when on; [`Spent::Never`] if it has nothing that is new.
+///
+/// The first of an incident always has: what is new in it is [remembered](remember) after it is told, so that it waits for
+/// fewer answers.
 ///
 /// # Errors
 ///
@@ -18,29 +22,60 @@ pub async fn at_once<L: Ledger>(
     all: &[News],
     now: Timestamp,
 ) -> Result<Spent, L::Error> {
-    let mut has_news = is_first;
-    for news in all {
-        let is_new = ledger.is_new(id, news.topic, key).await?;
-        if !is_new {
-            continue;
-        }
-        for topic in &news.also {
-            ledger.is_new(id, *topic, key).await?;
-        }
-        has_news |= match news.limit {
-            Some((topic, budget)) => ledger.spend(Some(id), topic, budget, key, now).await? == Spent::Taken,
-            None => true,
-        };
-    }
-    if !has_news {
+    if !is_first && !remember(ledger, id, key, all, now).await? {
         return Ok(Spent::Never);
     }
-    match ledger.spend(Some(id), ALL, IN_INCIDENT, key, now).await? {
-        Spent::Taken => {}
-        later => return Ok(later),
+    mails_left(ledger, id, key, now).await
+}
+
+/// Whether the minute has a mail left, of this incident and of all of them.
+pub(crate) async fn mails_left<L: Ledger>(
+    ledger: &L,
+    id: IncidentId,
+    key: PartKey,
+    now: Timestamp,
+) -> Result<Spent, L::Error> {
+    let of_incident = ledger.spend(Some(id), ALL, IN_INCIDENT, key, now);
+    let of_all = ledger.spend(None, ALL, IN_ALL, key, now);
+    match try_join(of_incident, of_all).await? {
+        (Spent::Taken, Spent::Taken) => Ok(Spent::Taken),
+        (Spent::Taken, _) => ledger.spend(None, BEYOND, IN_ALL_BEYOND, key, now).await,
+        (later, _) => Ok(later),
     }
-    match ledger.spend(None, ALL, IN_ALL, key, now).await? {
-        Spent::Taken => Ok(Spent::Taken),
-        _ => ledger.spend(None, BEYOND, IN_ALL_BEYOND, key, now).await,
+}
+
+/// Spends the minute of an incident: a mail of it goes out in any case.
+///
+/// # Errors
+///
+/// The ledger's.
+pub async fn spend_minute<L: Ledger>(ledger: &L, id: IncidentId, key: PartKey, now: Timestamp) -> Result<(), L::Error> {
+    ledger.spend(Some(id), ALL, IN_INCIDENT, key, now).await.map(|_| ())
+}
+
+/// Remembers what a part brought to its incident; whether any of it was new there, and may cause a mail.
+///
+/// # Errors
+///
+/// The ledger's.
+pub async fn remember<L: Ledger>(
+    ledger: &L,
+    id: IncidentId,
+    key: PartKey,
+    all: &[News],
+    now: Timestamp,
+) -> Result<bool, L::Error> {
+    if all.is_empty() {
+        return Ok(false);
     }
+    let topics: Vec<Topic> = all.iter().map(|news| news.topic).collect();
+    let is_new = ledger.is_new(id, &topics, key).await?;
+    let new: Vec<&News> = all.iter().zip(is_new).filter_map(|(news, is_new)| is_new.then_some(news)).collect();
+    let announced: Vec<Topic> = new.iter().flat_map(|news| &news.also).copied().collect();
+    if !announced.is_empty() {
+        ledger.is_new(id, &announced, key).await?;
+    }
+    let limits = new.iter().filter_map(|news| news.limit);
+    let spent = try_join_all(limits.map(|(topic, budget)| ledger.spend(Some(id), topic, budget, key, now))).await?;
+    Ok(new.iter().any(|news| news.limit.is_none()) || spent.contains(&Spent::Taken))
 }

@@ -28,6 +28,7 @@ struct Items {
     order: Vec<PartKey>,
     records: HashSet<RecordKey>,
     numbers: HashMap<IncidentId, u32>,
+    calls: HashMap<String, String>,
 }
 
 /// A part that took one of a budget's slots, and when.
@@ -57,25 +58,20 @@ impl Ledger for InMemory {
         Ok(records.iter().filter(|key| items.records.contains(*key)).copied().collect())
     }
 
-    async fn part(&self, key: PartKey) -> Result<Option<Part>, Infallible> {
-        Ok(self.items().parts.get(&key).cloned())
-    }
-
-    async fn keep_event(&self, key: PartKey, event: &str) -> Result<(), Infallible> {
-        self.items().events.insert(key, event.to_owned());
-        Ok(())
-    }
-
     async fn event(&self, key: PartKey) -> Result<Option<String>, Infallible> {
         Ok(self.items().events.get(&key).cloned())
     }
 
-    async fn keep(&self, part: &Part) -> Result<Kept, Infallible> {
+    async fn keep(&self, part: &Part, event: &str) -> Result<Kept, Infallible> {
         let mut items = self.items();
+        if items.told.contains_key(&part.key) {
+            return Ok(Kept::Told);
+        }
         Ok(match items.parts.get(&part.key) {
             Some(before) if before.owner != part.owner => Kept::Before(before.clone()),
             _ => {
                 items.parts.insert(part.key, part.clone());
+                items.events.insert(part.key, event.to_owned());
                 Kept::New
             }
         })
@@ -100,20 +96,26 @@ impl Ledger for InMemory {
         }))
     }
 
-    async fn tell(&self, key: PartKey, told: &Told) -> Result<(), Infallible> {
+    async fn tell(&self, parts: &[PartKey], told: &Told) -> Result<(), Infallible> {
         let mut items = self.items();
         items.records.extend(told.records.iter().copied());
-        if items.told.insert(key, told.clone()).is_none() {
-            items.order.push(key);
+        // What they have in common is kept once.
+        let mut told = Some(told.clone());
+        for key in parts {
+            if items.told.insert(*key, told.take().unwrap_or_default()).is_none() {
+                items.order.push(*key);
+            }
         }
         Ok(())
     }
 
-    async fn forget(&self, key: PartKey, owner: Owner) -> Result<(), Infallible> {
+    async fn forget(&self, parts: &[PartKey], owner: Owner) -> Result<(), Infallible> {
         let mut items = self.items();
-        if items.parts.get(&key).is_some_and(|part| part.owner == owner) {
-            items.parts.remove(&key);
-            items.events.remove(&key);
+        for key in parts {
+            if items.parts.get(key).is_some_and(|part| part.owner == owner) {
+                items.parts.remove(key);
+                items.events.remove(key);
+            }
         }
         Ok(())
     }
@@ -162,13 +164,14 @@ impl Ledger for InMemory {
         Ok(true)
     }
 
-    async fn is_new(&self, incident: IncidentId, topic: Topic, part: PartKey) -> Result<bool, Infallible> {
+    async fn is_new(&self, incident: IncidentId, topics: &[Topic], part: PartKey) -> Result<Vec<bool>, Infallible> {
         let mut items = self.items();
-        let topics = items.news.entry(incident).or_default();
-        if topics.len() >= TOPICS_MAX && !topics.contains_key(&topic) {
-            return Ok(true);
-        }
-        Ok(*topics.entry(topic).or_insert(part) == part)
+        let known = items.news.entry(incident).or_default();
+        let mut is_new = |topic: &Topic| {
+            let full = known.len() >= TOPICS_MAX && !known.contains_key(topic);
+            full || *known.entry(*topic).or_insert(part) == part
+        };
+        Ok(topics.iter().map(&mut is_new).collect())
     }
 
     async fn spend(
@@ -196,7 +199,7 @@ impl Ledger for InMemory {
 
     async fn number(&self, incident: IncidentId) -> Result<u32, Infallible> {
         let mut items = self.items();
-        let number = items.numbers.entry(incident).or_default();
+        let number = items.numbers.entry(incident).or_insert(1);
         *number += 1;
         Ok(*number)
     }
@@ -205,5 +208,16 @@ impl Ledger for InMemory {
         let items = self.items();
         let told = items.order.iter().filter_map(|key| items.told.get(key));
         Ok(told.filter(|told| told.incident == Some(incident)).cloned().collect())
+    }
+
+    async fn remember_calls(&self, calls: &[(String, String)]) -> Result<(), Infallible> {
+        self.items().calls.extend(calls.iter().cloned());
+        Ok(())
+    }
+
+    async fn calls(&self, keys: &[String]) -> Result<HashMap<String, String>, Infallible> {
+        let items = self.items();
+        let found = keys.iter().filter_map(|key| Some((key.clone(), items.calls.get(key)?.clone())));
+        Ok(found.collect())
     }
 }

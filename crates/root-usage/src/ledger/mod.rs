@@ -14,14 +14,16 @@
 mod at_once;
 mod memory;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::incident::{Budget, Changes, IncidentId, Topic, Whose};
-pub use at_once::at_once;
+pub(crate) use at_once::mails_left;
+pub use at_once::{at_once, remember, spend_minute};
 pub use memory::InMemory;
 
 /// What names a part: a SHA-256 over the delivery and the identity, so that a delivery that comes again has the same.
@@ -73,6 +75,8 @@ pub struct Part {
     pub owner: Owner,
     /// How often it was claimed: what failed several times is told in another way.
     pub tries: u32,
+    /// The ledger can't say whose it is, so all of its delivery is told.
+    pub whole: bool,
 }
 
 /// The open incident of an identity.
@@ -91,7 +95,7 @@ pub struct Current {
 }
 
 /// That a part was told.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Told {
     /// The incident.
     pub incident: Option<IncidentId>,
@@ -110,6 +114,8 @@ pub enum Kept {
     New,
     /// It was kept before, as this.
     Before(Part),
+    /// It was told before.
+    Told,
 }
 
 /// A store of what is known of incidents.
@@ -125,17 +131,12 @@ pub trait Ledger {
     /// Which of these records were told.
     fn told_of(&self, records: &[RecordKey]) -> impl Future<Output = Result<HashSet<RecordKey>, Self::Error>> + Send;
 
-    /// A part that is not told yet.
-    fn part(&self, key: PartKey) -> impl Future<Output = Result<Option<Part>, Self::Error>> + Send;
-
-    /// Keeps a part's delivery, before the part: each has its own, so that whoever forgets one takes it from no other.
-    fn keep_event(&self, key: PartKey, event: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Keeps a part and its delivery, if there is none by this key and it was not told: all of it or nothing. Each part has
+    /// a delivery of its own, so that whoever forgets one takes it from no other.
+    fn keep(&self, part: &Part, event: &str) -> impl Future<Output = Result<Kept, Self::Error>> + Send;
 
     /// A part's delivery.
     fn event(&self, key: PartKey) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send;
-
-    /// Keeps a part, if there is none by this key.
-    fn keep(&self, part: &Part) -> impl Future<Output = Result<Kept, Self::Error>> + Send;
 
     /// Takes a part over that nobody is at, for `owner` until `lease`. What was read of it has to be so still.
     fn claim(
@@ -154,11 +155,11 @@ pub trait Ledger {
         due: Timestamp,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Says of a part that it is told.
-    fn tell(&self, key: PartKey, told: &Told) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Says of parts that they are told, together.
+    fn tell(&self, parts: &[PartKey], told: &Told) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Forgets a part of `owner`'s, and its delivery.
-    fn forget(&self, key: PartKey, owner: Owner) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Forgets parts of `owner`'s, and their deliveries.
+    fn forget(&self, parts: &[PartKey], owner: Owner) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Every part that is not told yet.
     fn parts(&self) -> impl Future<Output = Result<Vec<Part>, Self::Error>> + Send;
@@ -189,13 +190,13 @@ pub trait Ledger {
     /// Ends an incident that is as it was read, and keeps the part that closes it; both or nothing.
     fn close(&self, current: &Current, closing: &Part) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Whether a topic is new in an incident. To the part that made it so it stays new.
+    /// Of each of these topics whether it is new in an incident. To the part that made it so it stays new.
     fn is_new(
         &self,
         incident: IncidentId,
-        topic: Topic,
+        topics: &[Topic],
         part: PartKey,
-    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<bool>, Self::Error>> + Send;
 
     /// Takes one of a budget's slots; when one will be free, if none is. A part that took one has it still. `None` for the
     /// incident is all of them.
@@ -208,11 +209,17 @@ pub trait Ledger {
         now: Timestamp,
     ) -> impl Future<Output = Result<Spent, Self::Error>> + Send;
 
-    /// The number of an incident's next mail, beginning with 1.
+    /// The number of an incident's next mail after the first, beginning with 2.
     fn number(&self, incident: IncidentId) -> impl Future<Output = Result<u32, Self::Error>> + Send;
 
     /// What was told of an incident, in that order.
     fn story(&self, incident: IncidentId) -> impl Future<Output = Result<Vec<Told>, Self::Error>> + Send;
+
+    /// Remembers for an hour who got a key of a central root session: the record of the call, by the key's id.
+    fn remember_calls(&self, calls: &[(String, String)]) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The remembered calls that returned these keys, each as the JSON of its record.
+    fn calls(&self, keys: &[String]) -> impl Future<Output = Result<HashMap<String, String>, Self::Error>> + Send;
 }
 
 /// Whether a budget had something left.

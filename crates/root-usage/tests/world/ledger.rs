@@ -1,6 +1,6 @@
 //! The ledger of a world: each call of the one in memory can go wrong, and each bug is in one of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use root_usage::incident::{Budget, IncidentId, Topic, Whose};
@@ -12,10 +12,7 @@ impl Ledger for World {
     type Error = Lost;
 
     async fn is_told(&self, part: PartKey) -> Result<bool, Lost> {
-        let invocation = self.0.state.lock().unwrap().invocation;
-        let again = !self.0.state.lock().unwrap().looked.insert((part, invocation));
-        let told = self.call("is_told", || self.0.items.is_told(part)).await?;
-        Ok(told && !(again && self.has(Bug::NoSecondLook)))
+        self.call("is_told", || self.0.items.is_told(part)).await
     }
 
     async fn told_of(&self, records: &[RecordKey]) -> Result<HashSet<RecordKey>, Lost> {
@@ -24,34 +21,33 @@ impl Ledger for World {
         Ok(HashSet::new())
     }
 
-    async fn part(&self, key: PartKey) -> Result<Option<Part>, Lost> {
-        let part = self.call("part", || self.0.items.part(key)).await?;
-        let lapsed = |part: Part| Part { lease: Timestamp::UNIX_EPOCH, ..part };
-        Ok(if self.has(Bug::NoLease) { part.map(lapsed) } else { part })
-    }
-
-    async fn keep_event(&self, key: PartKey, event: &str) -> Result<(), Lost> {
-        self.call("keep_event", || self.0.items.keep_event(key, event)).await
-    }
-
     async fn event(&self, key: PartKey) -> Result<Option<String>, Lost> {
         let event = self.call("event", || self.0.items.event(key)).await?;
         Ok(event.filter(|_| !self.has(Bug::LosesEvents)))
     }
 
-    async fn keep(&self, part: &Part) -> Result<Kept, Lost> {
+    async fn keep(&self, part: &Part, event: &str) -> Result<Kept, Lost> {
         let kept = || async {
-            match self.0.items.part(part.key).await? {
-                None if self.has(Bug::KeepsNothing) => Ok(Kept::New),
-                _ => self.0.items.keep(part).await,
-            }
+            let kept = self.0.items.keep(part, event).await?;
+            Ok(match kept {
+                Kept::New if self.has(Bug::KeepsNothing) => {
+                    self.0.items.forget(&[part.key], part.owner).await?;
+                    Kept::New
+                }
+                Kept::Told if self.has(Bug::NoLookAtKeeping) => Kept::New,
+                Kept::Before(part) if self.has(Bug::NoLease) => {
+                    Kept::Before(Part { lease: Timestamp::UNIX_EPOCH, ..part })
+                }
+                kept => kept,
+            })
         };
         self.call("keep", kept).await
     }
 
     async fn claim(&self, part: &Part, owner: Owner, lease: Timestamp) -> Result<Option<Part>, Lost> {
         let claim = || async {
-            match self.0.items.part(part.key).await? {
+            let found = self.0.items.parts().await?.into_iter().find(|found| found.key == part.key);
+            match found {
                 Some(found) if self.has(Bug::NoLease) => self.0.items.claim(&found, owner, lease).await,
                 _ => self.0.items.claim(part, owner, lease).await,
             }
@@ -63,12 +59,12 @@ impl Ledger for World {
         self.call("wait", || self.0.items.wait(key, owner, incident, due)).await
     }
 
-    async fn tell(&self, key: PartKey, told: &Told) -> Result<(), Lost> {
-        self.call("tell", || self.0.items.tell(key, told)).await
+    async fn tell(&self, parts: &[PartKey], told: &Told) -> Result<(), Lost> {
+        self.call("tell", || self.0.items.tell(parts, told)).await
     }
 
-    async fn forget(&self, key: PartKey, owner: Owner) -> Result<(), Lost> {
-        self.call("forget", || self.0.items.forget(key, owner)).await
+    async fn forget(&self, parts: &[PartKey], owner: Owner) -> Result<(), Lost> {
+        self.call("forget", || self.0.items.forget(parts, owner)).await
     }
 
     async fn parts(&self) -> Result<Vec<Part>, Lost> {
@@ -112,8 +108,8 @@ impl Ledger for World {
         self.call("close", || self.0.items.close(current, closing)).await
     }
 
-    async fn is_new(&self, incident: IncidentId, topic: Topic, part: PartKey) -> Result<bool, Lost> {
-        self.call("is_new", || self.0.items.is_new(incident, topic, part)).await
+    async fn is_new(&self, incident: IncidentId, topics: &[Topic], part: PartKey) -> Result<Vec<bool>, Lost> {
+        self.call("is_new", || self.0.items.is_new(incident, topics, part)).await
     }
 
     async fn spend(
@@ -133,5 +129,13 @@ impl Ledger for World {
 
     async fn story(&self, incident: IncidentId) -> Result<Vec<Told>, Lost> {
         self.call("story", || self.0.items.story(incident)).await
+    }
+
+    async fn remember_calls(&self, calls: &[(String, String)]) -> Result<(), Lost> {
+        self.call("remember_calls", || self.0.items.remember_calls(calls)).await
+    }
+
+    async fn calls(&self, keys: &[String]) -> Result<HashMap<String, String>, Lost> {
+        self.call("calls", || self.0.items.calls(keys)).await
     }
 }

@@ -2,7 +2,6 @@
 
 mod ledger;
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
@@ -18,7 +17,7 @@ use root_usage::email::Message;
 use root_usage::handler::{Handler, Invocation};
 use root_usage::history::Recorded;
 use root_usage::incident::Pace;
-use root_usage::ledger::{InMemory, Ledger, PartKey};
+use root_usage::ledger::{InMemory, Ledger};
 use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
 
 use crate::deeds::{Deed, after, delivery};
@@ -26,8 +25,8 @@ use crate::deeds::{Deed, after, delivery};
 /// A bug that an earlier design had, or that is easily made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
-    /// Nobody looks again whether a part was told, after keeping it.
-    NoSecondLook,
+    /// A part is kept though it was told.
+    NoLookAtKeeping,
     /// Which part opened an incident is not kept.
     FirstIsForgotten,
     /// An incident is closed while others are at its parts.
@@ -44,7 +43,7 @@ pub enum Bug {
 
 impl Bug {
     pub const ALL: [Self; 7] = [
-        Self::NoSecondLook,
+        Self::NoLookAtKeeping,
         Self::FirstIsForgotten,
         Self::ClosesBeforeParts,
         Self::KeepsNothing,
@@ -136,7 +135,6 @@ struct State {
     closing: Option<usize>,
     mails: Vec<(i64, Message)>,
     log: Vec<String>,
-    looked: HashSet<(PartKey, usize)>,
     invocation: usize,
 }
 
@@ -168,7 +166,12 @@ impl Refusal for Lost {
 /// Lets others go on.
 async fn step_aside() {
     let mut asked = false;
-    poll_fn(|_| if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    let aside = |context: &mut Context<'_>| {
+        // Of several at once, only whoever says so is polled again.
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }
+    };
+    poll_fn(aside).await;
 }
 
 impl World {

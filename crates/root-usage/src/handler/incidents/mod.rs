@@ -2,24 +2,42 @@
 
 mod work;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::PoisonError;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use filter_pattern::json::Json;
+use futures_util::future::{join, join_all, try_join, try_join_all};
+use jiff::Timestamp;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::memory::Key;
+use super::memory::{Key, Limited};
 use super::{Handler, HandlerError, Run, reading};
-use crate::alert::{Action, Alert, Match, Origin, Unreadable};
+use crate::alert::{Access, Action, Alert, Identity, Match, Origin, Unreadable};
 use crate::batch::Inflated;
 use crate::directory::{Directory, look_up, names};
 use crate::email::{Chapter, Message, digest};
 use crate::error::chain;
 use crate::history::{Answers, History};
 use crate::incident::{Changes, IncidentId, Kind, Pace, Whose, by_identity, changes};
-use crate::ledger::{Delivery, Ledger, Part, PartKey, Told};
+use crate::ledger::{Current, Delivery, Ledger, Part, PartKey, Told};
 use crate::notify::Notify;
 use crate::record::Record;
-use crate::report::Report;
-use work::{Entry, Together, Work};
+use crate::report::{OpenIncident, Report};
+use work::{Begun, Entry, Together, Work};
+
+/// How long a mail waits for the ledger.
+const LEDGER_TIME: Duration = Duration::from_millis(1500);
+
+/// How long the ledger is left alone after it failed.
+const LEDGER_RESTS: Duration = Duration::from_secs(60);
+
+/// The most keys of which it is asked who got them.
+const KEYS_MAX: usize = 25;
+
+/// The longest id of a key. Source: IAM API Reference, `AccessKey`.
+const KEY_MAX: usize = 128;
 
 /// After so many tries, what is to be told of an incident together is told one by one.
 const TOGETHER_TRIES: u32 = 3;
@@ -36,13 +54,24 @@ struct Collected {
     unreadable: Vec<Unreadable>,
     beside: Vec<Record>,
     bytes: usize,
+    /// Some of it may have been told before.
+    again: bool,
     /// Two parts may hold one record.
     seen: HashSet<Key>,
 }
 
 impl Collected {
+    /// A part that was claimed, and what it tells, if all of it wasn't told since.
+    fn add_part(&mut self, part: &Part, found: Option<Alert>) {
+        self.parts.push(part.key);
+        // Whoever had it before may have told it, and not said so.
+        self.again |= part.tries > 1;
+        found.into_iter().for_each(|found| self.add(found));
+    }
+
     fn add(&mut self, part: Alert) {
         self.origin = part.origin;
+        self.again |= part.may_be_repeated;
         self.unreadable.extend(part.unreadable);
         for actor in part.actors {
             self.beside.extend(actor.root_call);
@@ -58,8 +87,35 @@ impl Collected {
 
     /// Its parts, and what they tell; nothing if it was all told before.
     fn done(self) -> (Vec<PartKey>, Option<Alert>) {
-        (self.parts, Alert::new(self.origin, self.matches, self.unreadable, &self.beside))
+        let alert = Alert::new(self.origin, self.matches, self.unreadable, &self.beside);
+        (self.parts, alert.map(|alert| Alert { may_be_repeated: self.again, ..alert }))
     }
+}
+
+/// Keys of root's that may be those of a central root session, where no record here says who got them.
+fn unexplained<'a>(parts: impl IntoIterator<Item = &'a Alert>) -> Vec<String> {
+    let actors = parts.into_iter().flat_map(|part| &part.actors).filter(|actor| {
+        let temporary = matches!(actor.access, Access::CentralRootSession | Access::TemporaryKey { mfa: false });
+        actor.identity == Identity::Root && actor.root_call.is_none() && temporary
+    });
+    let keys = actors.flat_map(|actor| &actor.actions).filter_map(|action| action.record.access_key_id());
+    let keys: BTreeSet<&str> = keys.filter(|key| key.len() <= KEY_MAX).collect();
+    keys.into_iter().take(KEYS_MAX).map(str::to_owned).collect()
+}
+
+/// The record that this text is.
+fn record(text: &str) -> Option<Record> {
+    Json::parse(text).ok().map(|json| Record::new(text, json))
+}
+
+/// A part, given who got the keys that it was done with.
+fn with_calls(part: Alert, calls: &[Record]) -> Alert {
+    if unexplained([&part]).is_empty() || calls.is_empty() {
+        return part;
+    }
+    let mut collected = Collected { beside: calls.to_vec(), ..Collected::default() };
+    collected.add(part.clone());
+    collected.done().1.unwrap_or(part)
 }
 
 fn is_told(record: &Record, told: &HashSet<Key>) -> bool {
@@ -94,28 +150,58 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         (ledger, pace): &(L, Pace),
     ) -> Result<(), HandlerError<N::Error>> {
         run.report.alert_id = Some(alert.id.to_string());
-        let told = ledger.told_of(keys).await;
-        // Without an answer none is taken for told.
-        let told = self.or_failed(run, told).unwrap_or_default();
+        let work = Work::new(ledger, *pace, run, false);
         // Whose a record is, all of its delivery decides, told or not: when it is read again, that comes to the same.
         let (parts, whole) = match by_identity(alert) {
             Ok(parts) => (parts, None),
             Err(alert) => (Vec::new(), Some(*alert)),
         };
+        let delivery = Delivery::of(run.event);
+        let parts: Vec<(PartKey, Whose, Alert)> =
+            parts.into_iter().map(|(whose, part)| (delivery.part(portion, &whose), whose, part)).collect();
+        // All that has to be known, asked for at once.
+        let resting = self.is_resting(run);
+        let event = run.event;
+        let begin = parts.iter().map(|(key, whose, _)| async {
+            if resting { None } else { Some(timeout(LEDGER_TIME, work.begin(*key, event, whose)).await) }
+        });
+        let known =
+            async { if resting { None } else { Some(timeout(LEDGER_TIME, self.known(ledger, &parts, keys)).await) } };
+        let (begun, known) = join(join_all(begin), known).await;
+        // Without an answer none is taken for told.
+        let (told, calls) = self.answered(run, known).unwrap_or_default();
         if let Some(alert) = whole.and_then(|alert| new_in(alert, &told, run.report)) {
             return self.tell_now(run, &alert, None).await;
         }
-        let work = Work::new(ledger, *pace, run);
-        let delivery = Delivery::of(run.event);
         let mut result = Ok(());
-        for (whose, part) in parts {
-            let key = delivery.part(portion, &whose);
-            let Some(part) = new_in(part, &told, run.report) else { continue };
+        for ((key, whose, part), begun) in parts.into_iter().zip(begun) {
+            let begun = self.answered(run, begun);
+            let Some(part) = new_in(part, &told, run.report) else {
+                if begun.is_some_and(|begun| begun.is_new()) {
+                    self.ask_ledger(run, work.told(&[key], &Told::default())).await;
+                }
+                continue;
+            };
+            let part = with_calls(part, &calls);
             // What can't be told of one keeps nothing of the others back.
-            let told = self.arrive_part(run, &work, key, &whose, part).await;
+            let told = self.arrive_part(run, &work, key, &whose, part, begun).await;
             result = result.and(told);
         }
         result
+    }
+
+    /// Which of these records were told, and who got the keys that some of them were made with.
+    async fn known(
+        &self,
+        ledger: &L,
+        parts: &[(PartKey, Whose, Alert)],
+        keys: &[Key],
+    ) -> Result<(HashSet<Key>, Vec<Record>), L::Error> {
+        let unexplained = unexplained(parts.iter().map(|(_, _, part)| part));
+        let calls =
+            async { if unexplained.is_empty() { Ok(HashMap::new()) } else { ledger.calls(&unexplained).await } };
+        let (told, calls) = try_join(ledger.told_of(keys), calls).await?;
+        Ok((told, calls.values().filter_map(|call| record(call)).collect()))
     }
 
     async fn arrive_part(
@@ -125,11 +211,17 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         key: PartKey,
         whose: &Whose,
         part: Alert,
+        begun: Option<Begun>,
     ) -> Result<(), HandlerError<N::Error>> {
-        let entry = work.enter(key, run.event, whose, &part).await;
-        let (parts, alert, chapter) = match self.or_failed(run, entry) {
+        let count = part.matched() + part.unreadable.len();
+        let entry = match begun {
+            Some(begun) => self.ask_ledger(run, work.enter(key, whose, &part, begun)).await,
+            None => None,
+        };
+        let (incident, kind, again) = match entry {
             Some(Entry::Waits) => {
-                run.report.waiting += part.matched() + part.unreadable.len();
+                run.report.waiting += count;
+                run.report.reported += part.matched();
                 return Ok(());
             }
             Some(Entry::Told) => {
@@ -137,22 +229,36 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 run.report.duplicate += part.matched();
                 return Ok(());
             }
-            Some(Entry::Tell(id, kind)) => {
-                let (parts, alert) = match kind {
-                    Kind::AtOnce => self.with_what_waits(run, work, id, key, part).await,
-                    _ => (vec![key], Some(part)),
-                };
-                let chapter = work.chapter((whose, id), kind, &parts, &Changes::default()).await;
-                (parts, alert, self.or_failed(run, chapter))
-            }
+            Some(Entry::Tell { incident, kind, again }) => (incident, kind, again),
             // Without a ledger, each delivery has a mail of its own.
-            None => (vec![key], Some(part), None),
+            None => {
+                self.tell_without_ledger(run, &part).await?;
+                run.report.reported += part.matched();
+                let told = self.what_is_told(None, &part);
+                let told = timeout(LEDGER_TIME, work.told(&[key], &told)).await;
+                self.answered(run, Some(told));
+                return Ok(());
+            }
         };
+        let matched = part.matched();
+        let part = Alert { may_be_repeated: again, ..part };
+        let (parts, alert) = match kind {
+            Kind::AtOnce => self.with_what_waits(run, work, incident, key, part).await,
+            _ => (vec![key], Some(part)),
+        };
+        let nothing = Changes::default();
+        let chapter = self.ask_ledger(run, work.chapter((whose, incident), kind, &parts, &nothing)).await;
         let Some(alert) = alert else { return Ok(()) };
         self.tell_now(run, &alert, chapter.as_ref()).await?;
+        run.report.reported += matched;
         let told = self.what_is_told(chapter.as_ref().map(|chapter| chapter.id), &alert);
-        let told = work.told(&parts, &told).await;
-        self.or_failed(run, told);
+        let told = async {
+            work.told(&parts, &told).await?;
+            // What goes out at once was found to be new before.
+            if kind == Kind::First { work.remember(incident, key, &alert).await } else { Ok(()) }
+        };
+        let told = timeout(LEDGER_TIME, told).await;
+        self.answered(run, Some(told));
         Ok(())
     }
 
@@ -165,8 +271,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         key: PartKey,
         part: Alert,
     ) -> (Vec<PartKey>, Option<Alert>) {
-        let waiting = work.waiting(id).await;
-        let waiting = self.or_failed(run, waiting).unwrap_or_default();
+        let waiting = self.ask_ledger(run, work.waiting(id)).await.unwrap_or_default();
         if waiting.is_empty() {
             return (vec![key], Some(part));
         }
@@ -177,27 +282,30 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             if collected.bytes > TOGETHER_BYTES {
                 break;
             }
-            let claimed = work.claim(&part).await;
-            let Some(part) = self.or_failed(run, claimed).flatten() else { continue };
-            let again = self.read_again(work, &part).await;
-            if let Some(found) = self.or_failed(run, again) {
-                collected.parts.push(part.key);
-                found.into_iter().for_each(|found| collected.add(found));
+            let Some(part) = self.ask_ledger(run, work.claim(&part)).await.flatten() else { continue };
+            if let Some(found) = self.ask_ledger(run, self.read_again(work, &part)).await {
+                collected.add_part(&part, found);
             }
         }
         collected.done()
     }
 
-    /// Tells what is due, and closes what is quiet.
+    /// Tells what is due, or all that is kept, and closes what is quiet.
     pub(super) async fn tick(
         &self,
         run: &mut Run<'_>,
         (ledger, pace): &(L, Pace),
+        all: bool,
     ) -> Result<(), HandlerError<N::Error>> {
-        let work = Work::new(ledger, *pace, run);
-        let due = work.due().await;
+        if self.is_resting(run) {
+            return Ok(());
+        }
+        let work = Work::new(ledger, *pace, run, all || pace.is_off());
+        let due = timeout_at(run.deadlines.reading, work.due()).await;
+        let Some((due, overdue)) = self.answered(run, Some(due)) else { return Ok(()) };
+        run.report.overdue += overdue;
         let mut result = Ok(());
-        for (id, together) in self.or_failed(run, due).unwrap_or_default() {
+        for (id, together) in due {
             let told = self.tell_together(run, &work, id, together).await;
             result = result.and(told);
         }
@@ -212,7 +320,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         id: IncidentId,
         together: Together,
     ) -> Result<(), HandlerError<N::Error>> {
-        let Together { whose, mut kind, parts, closing } = together;
+        let Together { whose, mut kind, parts, mut closing } = together;
         let alone = parts.iter().any(|part| part.tries > TOGETHER_TRIES);
         let mut collected = Collected::default();
         for part in parts {
@@ -220,10 +328,13 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 self.tell_collected(run, work, (&whose, id), kind, std::mem::take(&mut collected)).await?;
                 kind = Kind::Update;
             }
-            let again = self.read_again(work, &part).await;
-            if let Some(found) = self.or_failed(run, again) {
-                collected.parts.push(part.key);
-                found.into_iter().for_each(|found| collected.add(found));
+            // What there is no time for stays claimed until the lease is over.
+            let in_time = (self.clock)() < run.deadlines.reading;
+            let again = if in_time { self.ask_ledger(run, self.read_again(work, &part)).await } else { None };
+            match again {
+                Some(found) => collected.add_part(&part, found),
+                // An incident ends with its last part.
+                None => closing = None,
             }
         }
         match closing {
@@ -241,15 +352,24 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         collected: Collected,
     ) -> Result<(), HandlerError<N::Error>> {
         let (parts, alert) = collected.done();
+        let Some(first) = parts.first().copied() else { return Ok(()) };
         let mut told = Told::default();
-        if let Some(alert) = alert {
-            let chapter = work.chapter((whose, id), kind, &parts, &changes(&alert)).await;
-            let chapter = self.or_failed(run, chapter);
-            self.tell_now(run, &alert, chapter.as_ref()).await?;
-            told = self.what_is_told(Some(id), &alert);
+        if let Some(alert) = &alert {
+            let changes = changes(alert);
+            let chapter = self.ask_ledger(run, work.chapter((whose, id), kind, &parts, &changes)).await;
+            self.tell_now(run, alert, chapter.as_ref()).await?;
+            told = self.what_is_told(Some(id), alert);
         }
-        let told = work.told(&parts, &told).await;
-        self.or_failed(run, told);
+        let told = async {
+            work.told(&parts, &told).await?;
+            if let Some(alert) = alert {
+                work.spend_minute(id, first).await?;
+                work.remember(id, first, &alert).await?;
+            }
+            Ok(())
+        };
+        let told = timeout(LEDGER_TIME, told).await;
+        self.answered(run, Some(told));
         Ok(())
     }
 
@@ -262,19 +382,16 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         closing: PartKey,
         collected: Collected,
     ) -> Result<(), HandlerError<N::Error>> {
-        let story = work.ledger.story(id).await;
-        let goes_on = work.ledger.current(whose).await;
-        let (Some(story), Some(goes_on)) = (self.or_failed(run, story), self.or_failed(run, goes_on)) else {
-            // Whoever claims it next tells it.
-            return Ok(());
-        };
+        let known = try_join(work.ledger.story(id), work.ledger.current(whose));
+        // Without an answer, whoever claims it next tells it.
+        let Some((story, goes_on)) = self.ask_ledger(run, known).await else { return Ok(()) };
         let (mut parts, alert) = collected.done();
         let mut told = Told { incident: Some(id), ..Told::default() };
         // An incident that told nothing after its first mail is not closed by another one.
         if story.len() > 1 || alert.is_some() {
             told = alert.as_ref().map_or(told, |alert| self.what_is_told(Some(id), alert));
-            let chapter = work.chapter((whose, id), Kind::Closing, &[], &told.changes).await;
-            let Some(chapter) = self.or_failed(run, chapter) else { return Ok(()) };
+            let chapter = work.chapter((whose, id), Kind::Closing, &[], &told.changes);
+            let Some(chapter) = self.ask_ledger(run, chapter).await else { return Ok(()) };
             let accounts = whose.account();
             let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
             let names = look_up(&self.directory, accounts.into_iter(), deadline).await;
@@ -292,8 +409,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             self.publish(run, &message).await?;
         }
         parts.push(closing);
-        let told = work.told(&parts, &told).await;
-        self.or_failed(run, told);
+        let told = timeout(LEDGER_TIME, work.told(&parts, &told)).await;
+        self.answered(run, Some(told));
         Ok(())
     }
 
@@ -308,11 +425,17 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let mut collected = Collected::default();
         while !reading.is_over() {
             let found = reading.next(&mut Report::default(), || true);
-            let told = work.ledger.told_of(&found.keys()).await?;
+            let told = if inflated.is_forced() { HashSet::new() } else { work.ledger.told_of(&found.keys()).await? };
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             let alert = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside());
-            let parts = alert.and_then(|alert| by_identity(alert).ok()).unwrap_or_default();
-            let theirs = parts.into_iter().filter(|(whose, _)| *whose == part.whose);
+            let Some(alert) = alert else { continue };
+            let unexplained = unexplained([&alert]);
+            if !unexplained.is_empty() {
+                let calls = work.ledger.calls(&unexplained).await?;
+                collected.beside.extend(calls.values().filter_map(|call| record(call)));
+            }
+            let parts = by_identity(alert).unwrap_or_default();
+            let theirs = parts.into_iter().filter(|(whose, _)| part.whole || *whose == part.whose);
             theirs
                 .filter_map(|(_, found)| found.without(|record| is_told(record, &told)))
                 .for_each(|found| collected.add(found));
@@ -347,13 +470,74 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         }
     }
 
-    /// What a ledger answered; a failure is counted and logged.
-    fn or_failed<T>(&self, run: &mut Run<'_>, answer: Result<T, L::Error>) -> Option<T> {
-        answer
-            .inspect_err(|error| {
-                tracing::error!(request_id = run.request_id, error = chain(error), "the ledger failed");
-                run.report.ledger_failures += 1;
-            })
-            .ok()
+    /// Tells what the ledger can't keep, and keep from being told again.
+    async fn tell_without_ledger(&self, run: &mut Run<'_>, part: &Alert) -> Result<(), HandlerError<N::Error>> {
+        // What anyone can cause without end would flood the topic; what is not told comes again.
+        let limits = Limited::of(part);
+        if let Some(limits) = &limits
+            && !self.memory.is_open(limits).await
+        {
+            return Err(HandlerError::Limited);
+        }
+        let alert = Alert { without_ledger: true, ..part.clone() };
+        self.tell_now(run, &alert, None).await?;
+        self.memory.sent(&limits.unwrap_or_default()).await;
+        Ok(())
+    }
+
+    /// Has others know who got these keys.
+    pub(super) async fn remember_calls(&self, run: &mut Run<'_>, ledger: &L, calls: &[(String, String)]) {
+        if !calls.is_empty() {
+            self.ask_ledger(run, ledger.remember_calls(calls)).await;
+        }
+    }
+
+    /// Says what is open.
+    pub(super) async fn list(&self, run: &mut Run<'_>, (ledger, _): &(L, Pace)) {
+        let open = async {
+            let (current, parts) = try_join(ledger.all_current(), ledger.parts()).await?;
+            let mails = try_join_all(current.iter().map(|current| ledger.story(current.id))).await?;
+            let open = current.into_iter().zip(mails).map(|(Current { whose, id, opened, last, .. }, mails)| {
+                let waiting = || parts.iter().filter(|part| part.whose == whose && !part.closes);
+                OpenIncident {
+                    id: id.to_string(),
+                    who: whose.to_string(),
+                    opened,
+                    last,
+                    mails: mails.iter().filter(|told| told.incident.is_some()).count(),
+                    waiting: waiting().count(),
+                    until: waiting().map(|part| part.due).min(),
+                }
+            });
+            Ok(open.collect())
+        };
+        run.report.incidents = self.ask_ledger(run, open).await;
+    }
+
+    /// Whether the ledger is left alone: it failed a short while ago.
+    fn is_resting(&self, run: &Run<'_>) -> bool {
+        run.now < *self.ledger_rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the ledger answers in time; nothing while it is left alone.
+    async fn ask_ledger<T>(&self, run: &mut Run<'_>, call: impl Future<Output = Result<T, L::Error>>) -> Option<T> {
+        let answer = if self.is_resting(run) { None } else { Some(timeout(LEDGER_TIME, call).await) };
+        self.answered(run, answer)
+    }
+
+    /// What the ledger answered, if it was asked and did so in time. A failure is counted and logged, and it is left alone
+    /// for a while.
+    fn answered<T>(&self, run: &mut Run<'_>, answer: Option<Result<Result<T, L::Error>, Elapsed>>) -> Option<T> {
+        let error = match answer? {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "there was no answer in time".to_owned(),
+        };
+        let seconds = LEDGER_RESTS.as_secs();
+        tracing::error!(request_id = run.request_id, error, "the ledger failed: it is left alone for {seconds} s");
+        run.report.ledger_failures += 1;
+        let until = run.now.saturating_add(LEDGER_RESTS).unwrap_or(Timestamp::MAX);
+        *self.ledger_rests.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        None
     }
 }

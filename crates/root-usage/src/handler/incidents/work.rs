@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures_util::future::try_join;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -13,7 +15,9 @@ use super::super::Run;
 use crate::alert::Alert;
 use crate::email::Chapter;
 use crate::incident::{Changes, IncidentId, Kind, Pace, Whose, news, open, wait};
-use crate::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, Spent, Told, at_once};
+use crate::ledger::{
+    Current, Kept, Ledger, Owner, Part, PartKey, Spent, Told, at_once, mails_left, remember, spend_minute,
+};
 
 /// How long a part that was just kept has until anybody may tell it.
 const INTAKE: SignedDuration = SignedDuration::from_secs(45);
@@ -23,6 +27,12 @@ const LEASE: SignedDuration = SignedDuration::from_secs(5);
 
 /// A lease further ahead than this is the work of a wrong clock.
 const LEASE_MAX: SignedDuration = SignedDuration::from_secs(60);
+
+/// When something that is due and was not told is worth an alarm.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(15);
+
+/// How many parts are claimed at a time.
+const AT_ONCE: usize = 16;
 
 /// How often an incident is asked for that others open and end at the same time.
 const ATTEMPTS: usize = 8;
@@ -34,6 +44,29 @@ pub(super) struct Work<'l, L> {
     owner: Owner,
     now: Timestamp,
     lease: Timestamp,
+    /// Whether all that is kept is told, due or not, since there will be no ledger any more.
+    all: bool,
+}
+
+/// The incident that a part belongs to.
+struct Place {
+    incident: IncidentId,
+    is_first: bool,
+    /// Where it was opened just now, what its minute has left.
+    spent: Option<Spent>,
+}
+
+/// What was found when a part was kept: what became of it, and the open incident.
+pub(super) struct Begun {
+    kept: Kept,
+    current: Option<Current>,
+}
+
+impl Begun {
+    /// Whether the part was not known before.
+    pub(super) fn is_new(&self) -> bool {
+        self.kept == Kept::New
+    }
 }
 
 /// What is to be done about a part now.
@@ -43,11 +76,16 @@ pub(super) enum Entry {
     /// It was told before.
     Told,
     /// Tell it.
-    Tell(IncidentId, Kind),
+    Tell {
+        incident: IncidentId,
+        kind: Kind,
+        /// Another invocation was at it, and may have told it.
+        again: bool,
+    },
 }
 
 impl<'l, L: Ledger> Work<'l, L> {
-    pub(super) fn new(ledger: &'l L, pace: Pace, run: &Run<'_>) -> Self {
+    pub(super) fn new(ledger: &'l L, pace: Pace, run: &Run<'_>, all: bool) -> Self {
         let time_left = run.deadlines.publishing.saturating_duration_since(Instant::now());
         let time_left = SignedDuration::try_from(time_left).unwrap_or(SignedDuration::ZERO);
         let owner = Sha256::new().chain_update(run.request_id).chain_update(run.now.to_string()).finalize();
@@ -57,53 +95,57 @@ impl<'l, L: Ledger> Work<'l, L> {
             owner: Owner(u64::from_be_bytes(std::array::from_fn(|index| owner[index]))),
             now: run.now,
             lease: run.now.saturating_add(time_left + LEASE).unwrap_or(Timestamp::MAX),
+            all,
         }
+    }
+
+    /// Keeps a part that has just come, before anything else is done about it.
+    pub(super) async fn begin(&self, key: PartKey, event: &str, whose: &Whose) -> Result<Begun, L::Error> {
+        let new = Part {
+            key,
+            whose: whose.clone(),
+            closes: false,
+            incident: None,
+            due: self.now.saturating_add(INTAKE).unwrap_or(Timestamp::MAX),
+            lease: self.lease,
+            owner: self.owner,
+            tries: 0,
+            whole: false,
+        };
+        let (kept, current) = try_join(self.ledger.keep(&new, event), self.ledger.current(whose)).await?;
+        Ok(Begun { kept, current })
     }
 
     /// What a part means that has just come.
     pub(super) async fn enter(
         &self,
         key: PartKey,
-        event: &str,
         whose: &Whose,
         part: &Alert,
+        begun: Begun,
     ) -> Result<Entry, L::Error> {
-        if self.ledger.is_told(key).await? {
-            return Ok(Entry::Told);
-        }
-        match self.ledger.part(key).await? {
-            None => {
-                self.ledger.keep_event(key, event).await?;
-                let new = Part {
-                    key,
-                    whose: whose.clone(),
-                    closes: false,
-                    incident: None,
-                    due: self.now.saturating_add(INTAKE).unwrap_or(Timestamp::MAX),
-                    lease: self.lease,
-                    owner: self.owner,
-                    tries: 0,
-                };
-                if let Kept::Before(_) = self.ledger.keep(&new).await? {
+        let again = match begun.kept {
+            Kept::Told => return Ok(Entry::Told),
+            Kept::New => false,
+            Kept::Before(found) if found.owner == self.owner => false,
+            Kept::Before(found) if found.incident.is_none() && self.is_free(&found) => {
+                if self.claim(&found).await?.is_none() {
                     return Ok(Entry::Waits);
                 }
+                true
             }
-            Some(found) if found.owner == self.owner => {}
-            Some(found) if found.incident.is_none() && self.is_free(&found) => {
-                if self.ledger.claim(&found, self.owner, self.lease).await?.is_none() {
-                    return Ok(Entry::Waits);
-                }
+            Kept::Before(_) => return Ok(Entry::Waits),
+        };
+        let Place { incident, is_first, spent } = self.place(whose, key, begun.current).await?;
+        let spent = match spent {
+            Some(spent) => spent,
+            None => at_once(self.ledger, incident, is_first, key, &news(part), self.now).await?,
+        };
+        let due = match spent {
+            Spent::Taken => {
+                let kind = if is_first { Kind::First } else { Kind::AtOnce };
+                return Ok(Entry::Tell { incident, kind, again });
             }
-            Some(_) => return Ok(Entry::Waits),
-        }
-        // Whoever had it before may have told and forgotten it since.
-        if self.ledger.is_told(key).await? {
-            self.ledger.forget(key, self.owner).await?;
-            return Ok(Entry::Told);
-        }
-        let (incident, is_first) = self.incident(whose, key).await?;
-        let due = match at_once(self.ledger, incident, is_first, key, &news(part), self.now).await? {
-            Spent::Taken => return Ok(Entry::Tell(incident, if is_first { Kind::First } else { Kind::AtOnce })),
             Spent::From(due) => due,
             Spent::Never => self.now.saturating_add(wait(part).at(&self.pace)).unwrap_or(Timestamp::MAX),
         };
@@ -111,8 +153,8 @@ impl<'l, L: Ledger> Work<'l, L> {
         Ok(Entry::Waits)
     }
 
-    /// The incident that a part belongs to, and whether it opens it.
-    async fn incident(&self, whose: &Whose, key: PartKey) -> Result<(IncidentId, bool), L::Error> {
+    /// The incident that a part belongs to, given what was last read of it.
+    async fn place(&self, whose: &Whose, key: PartKey, mut current: Option<Current>) -> Result<Place, L::Error> {
         let new = Current {
             whose: whose.clone(),
             id: IncidentId::of(whose, key),
@@ -120,25 +162,29 @@ impl<'l, L: Ledger> Work<'l, L> {
             opened: self.now,
             last: self.now,
         };
+        let at = |incident, is_first, spent| Place { incident, is_first, spent };
         for _ in 0..ATTEMPTS {
-            let current = self.ledger.current(whose).await?;
             match &current {
-                Some(current) if current.first == key => return Ok((current.id, true)),
+                Some(current) if current.first == key => return Ok(at(current.id, true, None)),
                 Some(current) if !self.pace.is_over(current.opened, current.last, self.now) => {
                     if self.ledger.touch(whose, current.id, self.now).await? {
-                        return Ok((current.id, false));
+                        return Ok(at(current.id, false, None));
                     }
                 }
                 old => {
                     let closing = old.as_ref().map(|old| self.closing(old));
-                    if self.ledger.open(&new, old.as_ref(), closing.as_ref()).await? {
-                        return Ok((new.id, true));
+                    let open = self.ledger.open(&new, old.as_ref(), closing.as_ref());
+                    // Both at once: a mail that somebody waits for takes one answer less.
+                    let (opened, spent) = try_join(open, mails_left(self.ledger, new.id, key, self.now)).await?;
+                    if opened {
+                        return Ok(at(new.id, true, Some(spent)));
                     }
                 }
             }
+            current = self.ledger.current(whose).await?;
         }
         // Others win each time; an incident of its own tells it all the same.
-        Ok((new.id, true))
+        Ok(at(new.id, true, None))
     }
 
     /// The part that closes an incident.
@@ -153,34 +199,35 @@ impl<'l, L: Ledger> Work<'l, L> {
             lease: Timestamp::UNIX_EPOCH,
             owner: Owner(0),
             tries: 0,
+            whole: false,
         }
     }
 
     /// What is due, by incident, and what is quiet: all of it claimed. What waits for an incident of which something is due
-    /// is told with that.
-    pub(super) async fn due(&self) -> Result<BTreeMap<IncidentId, Together>, L::Error> {
+    /// is told with that. With it, how much is overdue that nobody told.
+    pub(super) async fn due(&self) -> Result<(BTreeMap<IncidentId, Together>, usize), L::Error> {
         let parts = self.ledger.parts().await?;
-        let free = || parts.iter().filter(|part| self.is_free(part));
-        let ripe: HashSet<IncidentId> =
-            free().filter(|part| part.due <= self.now).filter_map(|part| part.incident).collect();
+        let is_due = |part: &&Part| self.all || part.due <= self.now;
+        let overdue = parts.iter().filter(|part| self.now.duration_since(part.due) >= OVERDUE).count();
+        let free: Vec<&Part> = parts.iter().filter(|part| self.is_free(part)).collect();
+        let ripe: HashSet<IncidentId> = free.iter().copied().filter(is_due).filter_map(|part| part.incident).collect();
+        let wanted = free.into_iter().filter(|part| is_due(part) || part.incident.is_some_and(|id| ripe.contains(&id)));
+        let claimed = stream::iter(wanted).map(|part| self.claim(part)).buffered(AT_ONCE);
+        let claimed: Vec<Option<Part>> = claimed.try_collect().await?;
         let mut due: BTreeMap<IncidentId, Together> = BTreeMap::new();
-        for part in free() {
-            if part.due > self.now && part.incident.is_none_or(|id| !ripe.contains(&id)) {
-                continue;
-            }
-            let Some(part) = self.claim(part).await? else { continue };
+        for part in claimed.into_iter().flatten() {
             let (id, kind) = match part.incident {
                 Some(id) => (id, Kind::Update),
                 // Whoever kept it got no further.
-                None => match self.incident(&part.whose, part.key).await? {
-                    (id, true) => (id, Kind::First),
-                    (id, false) => (id, Kind::AtOnce),
+                None => match self.place(&part.whose, part.key, self.ledger.current(&part.whose).await?).await? {
+                    Place { incident, is_first: true, .. } => (incident, Kind::First),
+                    Place { incident, .. } => (incident, Kind::AtOnce),
                 },
             };
             due.entry(id).or_insert_with(|| Together::new(part.whose.clone())).add(part, kind);
         }
         for current in self.ledger.all_current().await? {
-            if self.now.duration_since(current.last) < self.pace.quiet {
+            if !self.all && self.now.duration_since(current.last) < self.pace.quiet {
                 continue;
             }
             let theirs = |part: &Part| part.whose == current.whose && part.owner != self.owner;
@@ -192,7 +239,7 @@ impl<'l, L: Ledger> Work<'l, L> {
                 due.entry(current.id).or_insert_with(|| Together::new(current.whose)).closing = Some(closing);
             }
         }
-        Ok(due)
+        Ok((due, overdue))
     }
 
     /// What waits of an incident, to be told with something that goes out at once.
@@ -205,7 +252,7 @@ impl<'l, L: Ledger> Work<'l, L> {
     pub(super) async fn claim(&self, part: &Part) -> Result<Option<Part>, L::Error> {
         let Some(part) = self.ledger.claim(part, self.owner, self.lease).await? else { return Ok(None) };
         if self.ledger.is_told(part.key).await? {
-            self.ledger.forget(part.key, self.owner).await?;
+            self.ledger.forget(&[part.key], self.owner).await?;
             return Ok(None);
         }
         Ok(Some(part))
@@ -235,22 +282,24 @@ impl<'l, L: Ledger> Work<'l, L> {
                 open(self.ledger.story(id).await?.iter().map(|told| &told.changes).chain([changes]))
             }
         };
-        let number = self.ledger.number(id).await?;
+        let number = if kind == Kind::First { 1 } else { self.ledger.number(id).await? };
         Ok(Chapter { id, kind, number, now: self.now, pace: self.pace, open })
     }
 
     /// Says of parts that they are told, and forgets them.
     pub(super) async fn told(&self, parts: &[PartKey], told: &Told) -> Result<(), L::Error> {
-        // What they have in common is kept once.
-        let mut told = Some(told.clone());
-        for key in parts {
-            let told = told.take().unwrap_or_default();
-            self.ledger.tell(*key, &told).await?;
-        }
-        for key in parts {
-            self.ledger.forget(*key, self.owner).await?;
-        }
-        Ok(())
+        self.ledger.tell(parts, told).await?;
+        self.ledger.forget(parts, self.owner).await
+    }
+
+    /// Remembers what was news in what was told already: whoever tells it again tells it at once again.
+    pub(super) async fn remember(&self, id: IncidentId, key: PartKey, told: &Alert) -> Result<(), L::Error> {
+        remember(self.ledger, id, key, &news(told), self.now).await.map(|_| ())
+    }
+
+    /// A mail of a tick counts as its incident's in this minute.
+    pub(super) async fn spend_minute(&self, id: IncidentId, key: PartKey) -> Result<(), L::Error> {
+        spend_minute(self.ledger, id, key, self.now).await
     }
 
     /// Whether nobody is at a part.
