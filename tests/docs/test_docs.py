@@ -238,6 +238,15 @@ def test_every_setting_is_documented():
     assert set(told) <= set(names)
 
 
+def test_incidents_are_told_as_fast_as_the_template_says():
+    text = (ROOT / "docs/incidents.md").read_text()
+    quiet, update = (TEMPLATE["Parameters"][name]["Default"] for name in ("QuietMinutes", "UpdateMinutes"))
+    assert f"`QuietMinutes` ({quiet})" in text
+    assert f"{update} minutes (`UpdateMinutes`)" in text
+    # Reads wait for the longest that a change may.
+    assert f"; {TEMPLATE['Parameters']['UpdateMinutes']['MaxValue']} minutes after the first read" in text
+
+
 def test_every_alarm_is_in_the_table_of_failures():
     text = (ROOT / "docs/failure.md").read_text().split("\n## Alarms\n")[1].split("\n## ")[0]
     told = set(re.findall(r"`(…-[a-z-]+)`", text))

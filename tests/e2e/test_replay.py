@@ -92,13 +92,14 @@ def test_what_failed_three_times_is_mailed_once_sns_is_back(stack, emulator, inb
     aws = emulator.client("lambda")
     event = (EVENTS / "create-access-key.json").read_text()
     sns.set(AWS_ENDPOINT_URL_SNS=f"http://127.0.0.1:{free_port()}")
-    before = stack.invocations()
+    with stack.without_ticks():
+        before = stack.invocations()
 
-    for payload in (event, json.dumps(DAMAGED)):
-        aws.invoke(FunctionName=stack.function, InvocationType="Event", Payload=payload)
+        for payload in (event, json.dumps(DAMAGED)):
+            aws.invoke(FunctionName=stack.function, InvocationType="Event", Payload=payload)
 
-    wait_for("both events in the queue", lambda: waiting(emulator, stack) == [2, 0], DELIVERY_SECONDS)
-    assert stack.invocations() - before == 6
+        wait_for("both events in the queue", lambda: waiting(emulator, stack) == [2, 0], DELIVERY_SECONDS)
+        assert stack.invocations() - before == 6
     assert inbox.take() is None
 
     # The cause is still there: both stay, and can be seen by the alarm.
@@ -137,10 +138,11 @@ def test_what_went_past_a_deleted_subscription_is_mailed_from_the_log_group(stac
     subscribed = logs.describe_subscription_filters(logGroupName=TRAIL_LOG_GROUP)["subscriptionFilters"]
     (subscription,) = [one for one in subscribed if one["filterName"] == NAME]
     logs.delete_subscription_filter(logGroupName=TRAIL_LOG_GROUP, filterName=NAME)
-    before = stack.invocations()
-    since = time.time() - 1
-    trail(messages("iam-user") + messages("root-sign-in-without-mfa"))
-    assert stack.invocations() == before
+    with stack.without_ticks():
+        before = stack.invocations()
+        since = time.time() - 1
+        trail(messages("iam-user") + messages("root-sign-in-without-mfa"))
+        assert stack.invocations() == before
 
     # Nothing was there an hour ago.
     hour_ago = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since - 3600))

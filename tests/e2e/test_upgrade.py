@@ -130,6 +130,14 @@ def state(emulator):
     }
 
 
+def deleted(emulator, stack):
+    """When the stack's deletion was done with each resource: deleted it, or left it."""
+    events = emulator.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
+    done = [one["LogicalResourceId"] for one in events if one["ResourceStatus"] in ("DELETE_COMPLETE", "DELETE_SKIPPED")]
+    # The newest comes first. What an update removed before stands last.
+    return {name: number for number, name in enumerate(reversed(done))}
+
+
 def test_stack_of_0_1_is_updated_and_nothing_replaced_or_lost(emulator, tmp_path, log_group):
     old = Clone(tmp_path / "old", emulator, DATA / "template-0.1.yaml")
     new = Clone(tmp_path / "new", emulator)
@@ -152,7 +160,16 @@ def test_stack_of_0_1_is_updated_and_nothing_replaced_or_lost(emulator, tmp_path
         new.deploy(NAME, OLD)
         assert after.keys() - ids(emulator).keys() == {"AlertsToThirdEmail", "OperationsToThirdEmail"}
     finally:
+        stack = emulator.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"][0]["StackId"]
         new.sam("delete", "--stack-name", NAME, "--no-prompts")
+
+    # The function is asked for what is stored when nothing more comes, and while a mail still has what it needs.
+    gone = deleted(emulator, stack)
+    kept = gone.pop("LedgerTable")
+    asked = gone.pop("WhatIsStored")
+    assert gone.pop("Subscription") < asked < min(gone[name] for name in ("AlertFunction", "AlertsToFirstEmail", "AlertTopic"))
+    assert asked < kept
+    assert after["LedgerTable"] in emulator.client("dynamodb").list_tables()["TableNames"]
 
 
 def test_every_parameter_of_0_1_is_in_the_instructions():

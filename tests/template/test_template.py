@@ -1,6 +1,7 @@
 """What the stack says where no emulator looks: policies, alarms, the trail, what stays when it goes."""
 
 import json
+import re
 
 import pytest
 from samtranslator.yaml_helper import yaml_parse
@@ -320,6 +321,19 @@ def test_each_call_of_the_ledger_has_its_reason():
     assert len(actions) == 8
     for number in actions:
         assert lines[number - 1].startswith("# "), lines[number]
+
+
+def test_ledger_may_make_the_calls_that_it_makes_and_no_others(default):
+    source_text = "".join(path.read_text() for path in sorted((ROOT / "src/ledger").glob("*.rs")))
+    made = set(re.findall(r"client\s*\.([a-z_]+)\(\)", source_text))
+    # A transaction needs the permissions of its writes, the builder's methods here.
+    assert "transact_write_items" in made
+    written = {"condition_check": "ConditionCheckItem", "put": "PutItem", "delete": "DeleteItem", "update": "UpdateItem"}
+    made |= {name for name in written if re.search(rf"\bitem\.{name}\(", source_text)}
+    needed = {written.get(name, "".join(word.title() for word in name.split("_"))) for name in made - {"transact_write_items"}}
+
+    allowed = policy(default, "AlertFunctionPolicy")["KeepIncidents"]["Action"]
+    assert {f"dynamodb:{call}" for call in needed} == set(allowed)
 
 
 def test_tick_comes_each_minute_and_is_not_tried_again(default):
