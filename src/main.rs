@@ -7,6 +7,7 @@ mod log;
 mod organizations;
 mod pace;
 mod sns;
+mod stack;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn, tracing};
 use root_usage::config::{AccountNames, Config};
+use root_usage::error::chain;
 use root_usage::handler::{Handler, HandlerError, Invocation};
 use root_usage::report::Closing;
 use serde_json::value::RawValue;
@@ -26,6 +28,16 @@ use sns::Sns;
 
 /// The function's timeout in template.yaml, for a Runtime API that names a deadline in the past: cargo-lambda's does.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is asked of the handler before the stack goes, and where it comes or changes.
+const TELL_ALL: &str = r#"{"tick":{"all":true}}"#;
+const NOTHING: &str = r#"{"tick":{}}"#;
+
+/// Why the stack can't go yet.
+const LEFT: &str = "something is stored that could not be told, so the stack should not be deleted; the log says why";
+
+/// How long to wait until what another invocation has is looked at again.
+const PAUSE: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -47,28 +59,51 @@ async fn main() -> ExitCode {
     };
     let history = CloudTrail::new(aws.clone());
     let (table, pace) = (config.ledger_table.clone().map(|name| Table::new(name, aws.clone())), config.pace);
-    let handler = Handler::new(config, Sns::new(topic, aws), history);
+    let handler = Handler::new(config, Sns::new(topic, aws.clone()), history);
     let handler = &handler.with_directory(names).with_ledger(table, pace);
+    let aws = &aws;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let started = Instant::now();
         let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);
         let request_id = &event.context.request_id;
-        let handled = handler
-            .handle(Invocation { event: event.payload.get(), request_id, time_left, now: Timestamp::now() })
-            .await;
-        let error = handled.result.as_ref().err().map(HandlerError::chain);
+        let payload = event.payload.get();
+        let asked = stack::Request::of(payload);
+        let event = match &asked {
+            Some(asked) if asked.is_delete() => TELL_ALL,
+            Some(_) => NOTHING,
+            None => payload,
+        };
+        let mut handled = handler.handle(Invocation { event, request_id, time_left, now: Timestamp::now() }).await;
+        // Another invocation may be at what is left, for as long as its lease.
+        while handled.result.is_ok() && handled.report.left > 0 && started.elapsed() + PAUSE * 4 < time_left {
+            tokio::time::sleep(PAUSE).await;
+            let time_left = time_left.saturating_sub(started.elapsed());
+            let invocation = Invocation { event, request_id, time_left, now: Timestamp::now() };
+            handled = handler.handle(invocation).await;
+        }
+        let mut error = handled.result.as_ref().err().map(HandlerError::chain);
+        if let (Some(asked), None) = (&asked, &error) {
+            let told = !asked.is_delete() || (handled.report.left == 0 && handled.report.ledger_failures == 0);
+            let answered =
+                if told { asked.succeed(aws).await.map_err(|error| chain(&error)) } else { Err(LEFT.to_owned()) };
+            error = answered.err();
+        }
         let closing = Closing {
             report: &handled.report,
             error: error.as_deref(),
             request_id,
             function,
-            event_bytes: event.payload.get().len(),
+            event_bytes: payload.len(),
             took: started.elapsed(),
             now: Timestamp::now(),
             metrics: metrics && !handled.quiet,
         };
         log::close(&closing);
-        handled.done().map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.chain() })
+        match (handled.done(), error) {
+            (Ok(report), None) => Ok(report),
+            (Err(error), _) => Err(Diagnostic { error_type: error.kind().to_owned(), error_message: error.chain() }),
+            (Ok(_), Some(error_message)) => Err(Diagnostic { error_type: "StackError".to_owned(), error_message }),
+        }
     });
     match lambda_runtime::run(service).await {
         Ok(()) => ExitCode::SUCCESS,

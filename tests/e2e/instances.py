@@ -19,7 +19,7 @@ import time
 import urllib.parse
 import uuid
 
-from conftest import REGION, ROOT, environment, run, wait_for
+from conftest import ROOT, environment, run, wait_for
 
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:alerts"
 ANSWER_SECONDS = 60
@@ -38,6 +38,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # In one write: of two the second waits for the other side to acknowledge the first.
+    wbufsize = -1
 
     def log_message(self, *arguments):
         pass
@@ -73,6 +75,7 @@ class Mail:
 class Sns(Handler):
     def do_POST(self):
         form = {name: value[0] for name, value in urllib.parse.parse_qs(self.body().decode()).items()}
+        self.server.times.append(time.monotonic())
         self.server.mails.append(Mail(form, self.server.clock()))
         answer = "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>"
         self.reply(200, answer.encode(), {"Content-Type": "text/xml"})
@@ -87,6 +90,7 @@ class DynamoDb(Handler):
         operation = self.headers["X-Amz-Target"].split(".")[1]
         self.server.calls.append(operation)
         fault = self.server.fault(number, operation)
+        time.sleep(self.server.slow)
         if fault == "fails before":
             return self.reply(500, b'{"__type":"InternalServerError"}')
         if fault == "throttles":
@@ -197,10 +201,12 @@ class World:
         run(["cc", "-shared", "-fPIC", "-O1", "-o", str(self.preload), str(ROOT / "tests/e2e/clock.c")], environment(scratch))
         self.ahead = 0
         self.sns = Server(Sns)
+        self.sns.times = []
         self.sns.mails, self.sns.clock = [], lambda: time.time() + self.ahead
         self.dynamodb = Server(DynamoDb)
         self.dynamodb.emulator = emulator.url.removeprefix("http://")
         self.dynamodb.numbers, self.dynamodb.calls = itertools.count(), []
+        self.dynamodb.slow = 0
         self.dynamodb.fault = lambda number, operation: None
         self.client = emulator.client("dynamodb")
         self.table = f"ledger-{uuid.uuid4().hex}"
@@ -271,6 +277,3 @@ def world(*arguments, **variables):
         yield made
     finally:
         made.close()
-
-
-assert REGION

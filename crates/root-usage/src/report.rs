@@ -22,6 +22,9 @@ macro_rules! report {
             /// The id under which the last mail was taken.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub message_id: Option<String>,
+            /// How many parts are stored still, where all of them were to be told.
+            #[serde(skip)]
+            pub left: usize,
             /// What is open, if that was asked for.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub incidents: Option<Vec<OpenIncident>>,

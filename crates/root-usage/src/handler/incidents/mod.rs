@@ -309,6 +309,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             let told = self.tell_together(run, &work, id, together).await;
             result = result.and(told);
         }
+        if all && let Some(left) = self.ask_ledger(run, ledger.parts()).await {
+            run.report.left = left.len();
+        }
         result
     }
 
