@@ -73,7 +73,12 @@ class Mail:
 
 
 class Sns(Handler):
+    """Takes every mail, but for the time that it fails."""
+
     def do_POST(self):
+        if self.server.fails:
+            self.body()
+            return self.reply(500, b"<ErrorResponse><Error><Code>InternalError</Code></Error></ErrorResponse>")
         form = {name: value[0] for name, value in urllib.parse.parse_qs(self.body().decode()).items()}
         self.server.times.append(time.monotonic())
         self.server.mails.append(Mail(form, self.server.clock()))
@@ -107,6 +112,31 @@ class DynamoDb(Handler):
             self.close_connection = True
             return None
         self.reply(answer.status, text, {"Content-Type": "application/x-amz-json-1.0"})
+
+
+class Refusing(Handler):
+    """DynamoDB that refuses every call in the same way, or answers none while anybody waits for it."""
+
+    def do_POST(self):
+        self.body()
+        if self.server.refusal is None:
+            self.server.released.wait(60)
+            self.close_connection = True
+            return
+        text = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{self.server.refusal}", "message": "no"})
+        self.reply(400, text.encode(), {"Content-Type": "application/x-amz-json-1.0"})
+
+
+@contextlib.contextmanager
+def refusing_dynamodb(refusal):
+    """Its address. The refusal is an error's code, or None for no answer at all."""
+    server = Server(Refusing)
+    server.refusal, server.released = refusal, threading.Event()
+    try:
+        yield server.url
+    finally:
+        server.released.set()
+        server.shutdown()
 
 
 class Runtime(Handler):
@@ -201,7 +231,7 @@ class World:
         run(["cc", "-shared", "-fPIC", "-O1", "-o", str(self.preload), str(ROOT / "tests/e2e/clock.c")], environment(scratch))
         self.ahead = 0
         self.sns = Server(Sns)
-        self.sns.times = []
+        self.sns.times, self.sns.fails = [], False
         self.sns.mails, self.sns.clock = [], lambda: time.time() + self.ahead
         self.dynamodb = Server(DynamoDb)
         self.dynamodb.emulator = emulator.url.removeprefix("http://")

@@ -13,13 +13,17 @@ import re
 import threading
 import typing
 import urllib.parse
+import uuid
 
 import pytest
 
 from conftest import EVENTS, ROOT, environment, free_port, log_data, raw_event, run, shipped_event
+from instances import create_table, refusing_dynamodb
 from test_function import ROOT_EVENT, TAKEN, binary, function, refusal  # noqa: F401 (binary is a fixture)
 
 REPLAY = "no: Lambda tries again, then it is in the queue"
+AT_ONCE = "no: each delivery is mailed at once, and may repeat an earlier mail"
+WITHOUT_LEDGER = "The memory of incidents failed"
 CRITICAL = "Root created an access key"
 
 
@@ -32,7 +36,7 @@ class Fault:
     lost: str
     """Whether anything is lost; `REPLAY` is proved by invoking again once SNS is well."""
     where: str = "error"
-    """Where they see it: the invocation's `error`, the `mail`, or nowhere (`report`)."""
+    """Where they see it: the invocation's `error`, the `mail`, the function's `log`, or nowhere (`report`)."""
     event: typing.Any = ROOT_EVENT
     sns: list = dataclasses.field(default_factory=lambda: [TAKEN])
     env: dict = dataclasses.field(default_factory=dict)
@@ -40,6 +44,11 @@ class Fault:
     """Events that come before it, each answered."""
     mails: int | None = None
     """How many mails the event itself makes."""
+    table: str | None = None
+    """What the function's table is: `there`, `unreachable`, `silent`, or the code of the error that it answers with; `None`
+    where `QuietMinutes` is 0."""
+    waits: int = 0
+    """How many log events wait in the table after it, and are told when they are due."""
 
 
 def altered(change):
@@ -110,13 +119,32 @@ FAULTS = [
     Fault("a log event is damaged and holds the text `Root`", "Log events that could not be read: 1", "no: the others are reported as usual",
           "mail", event=BROKEN, mails=1),
     Fault("log events from something other than CloudTrail arrive by the hundred", "log event could not be read",
+          "no: they are one incident, and its updates give the number", "mail", before=[with_messages("Root 0")],
+          event=with_messages("Root 1"), mails=0, table="there", waits=1),
+    Fault("with `QuietMinutes=0`, log events from something else arrive by the hundred", "log event could not be read",
           "no: one mail in 15 minutes, and the next one gives the number", "mail", before=[with_messages("Root 0")],
           event=with_messages("Root 1"), mails=0),
     Fault("bots try to sign in as root all day", "Someone tried to sign in to the console as root",
+          "no: they are one incident of the whole stack, and its updates give the number", "mail", before=[sign_in_failed(0)],
+          event=sign_in_failed(1), mails=0, table="there", waits=1),
+    Fault("with `QuietMinutes=0`, bots try to sign in as root all day", "Someone tried to sign in to the console as root",
           "no: one mail in 15 minutes, and the next one gives the number", "mail", before=[sign_in_failed(0)],
           event=sign_in_failed(1), mails=0),
-    Fault("a record is delivered twice", '"duplicate":2', "no: one mail, while the same function instance runs", "report",
+    Fault("a record is delivered twice", '"duplicate":2', "no: one mail within 30 days, whichever function instance gets it", "report",
+          before=[ROOT_EVENT], mails=0, table="there"),
+    Fault("with `QuietMinutes=0`, a record is delivered twice", '"duplicate":2', "no: one mail, while the same function instance runs", "report",
           before=[ROOT_EVENT], mails=0),
+    Fault("DynamoDB can't be reached", WITHOUT_LEDGER, AT_ONCE, "mail", mails=1, table="unreachable"),
+    Fault("DynamoDB throttles", "it was asked too much", AT_ONCE, "log", mails=1, table="ThrottlingException"),
+    Fault("DynamoDB accepts the connection and never answers", "is asked again in a minute", AT_ONCE, "log", mails=1, table="silent"),
+    Fault("the table is gone", "there is no such table: deploy the stack again", AT_ONCE, "log", mails=1,
+          table="ResourceNotFoundException"),
+    Fault("the role, or the table's policy, denies the function its table", "the function's role needs the permissions of the statement KeepIncidents",
+          AT_ONCE, "log", mails=1, table="AccessDeniedException"),
+    Fault("bots try to sign in as root all day, and the table can't be used", "the ledger that would keep the rest fails", REPLAY,
+          before=[sign_in_failed(0)], event=sign_in_failed(1), mails=0, table="ThrottlingException"),
+    Fault("a record is delivered twice, and the table can't be used", WITHOUT_LEDGER, AT_ONCE, "mail", before=[ROOT_EVENT], mails=1,
+          table="ThrottlingException"),
     Fault("a record arrives days late, or corrected", "CloudTrail delivered a record late or again (DELIVERY_DELAY)", "no", "mail",
           event=(EVENTS / "late-with-addendum.json").read_text(), mails=1),
     Fault("the event history can't be looked up", "What else the event history shows", "no: the mail says what is missing", "mail",
@@ -173,6 +201,23 @@ class Endpoint:
             self.server.shutdown()
 
 
+@contextlib.contextmanager
+def table(kind, emulator):
+    """The variables of a function whose table is of that kind."""
+    if kind is None:
+        yield {}
+    elif kind == "there":
+        client, name = emulator.client("dynamodb"), f"ledger-{uuid.uuid4().hex}"
+        create_table(client, name)
+        yield {"LEDGER_TABLE": name, "AWS_ENDPOINT_URL_DYNAMODB": emulator.url}
+        client.delete_table(TableName=name)
+    elif kind == "unreachable":
+        yield {"LEDGER_TABLE": "ledger", "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{free_port()}"}
+    else:
+        with refusing_dynamodb(None if kind == "silent" else kind) as url:
+            yield {"LEDGER_TABLE": "ledger", "AWS_ENDPOINT_URL_DYNAMODB": url}
+
+
 def mails(stub):
     """The texts of the mails, a plain one as it is."""
     for published in stub.published:
@@ -181,9 +226,9 @@ def mails(stub):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
-def test_a_fault_is_seen_and_nothing_is_lost(fault, binary, tmp_path):
+def test_a_fault_is_seen_and_nothing_is_lost(fault, binary, tmp_path, emulator):
     with contextlib.ExitStack() as stack:
-        env, endpoint = dict(fault.env), None
+        env, endpoint = fault.env | stack.enter_context(table(fault.table, emulator)), None
         for name, value in env.items():
             if value in ("nowhere", "silent", "lossy"):
                 endpoint = stack.enter_context(contextlib.closing(Endpoint(value)))
@@ -206,15 +251,35 @@ def test_a_fault_is_seen_and_nothing_is_lost(fault, binary, tmp_path):
             kind, answer = stub.invoke(fault.event)
             assert kind == "response" and fault.sees in urllib.parse.unquote_plus(endpoint.server.taken[-1])
             return
-        seen = {"error": lambda: answer["errorMessage"], "mail": lambda: "\n".join(mails(stub)), "report": lambda: json.dumps(answer, separators=(",", ":"))}
+        seen = {
+            "error": lambda: answer["errorMessage"],
+            "mail": lambda: "\n".join(mails(stub)),
+            "log": stub.log,
+            "report": lambda: json.dumps(answer, separators=(",", ":")),
+        }
         assert kind == ("error" if fault.where == "error" else "response"), answer
         assert fault.sees in seen[fault.where](), seen[fault.where]()
-        if fault.lost == REPLAY:
+        if fault.lost == AT_ONCE:
+            # All of it, though it was told before; and whoever looks for the reason finds it.
+            assert (answer["matched"], answer["duplicate"]) == (2, 0) and WITHOUT_LEDGER in list(mails(stub))[-1]
+            failed = [json.loads(line) for line in stub.log().splitlines() if "the ledger failed" in line]
+            assert failed and {line["level"] for line in failed} == {"ERROR"}
+        if fault.waits:
+            assert answer["waiting"] == fault.waits
+            before = len(stub.published)
+            assert stub.invoke('{"tick":{"all":true}}')[1]["mails"] == len(stub.published) - before == 1
+        if fault.lost == REPLAY and fault.table is None:
             stub.sns_answers = [TAKEN]
             if endpoint:
                 endpoint.recover()
             again = stub.invoke(fault.event)
             assert (again[0], again[1]["matched"], again[1]["mails"]) == ("response", 2, 1)
+        if fault.lost == REPLAY and fault.table is not None:
+            # The table is well again. It was left alone for a minute, so another instance finds out first.
+            env = stack.enter_context(table("there", emulator))
+            well = stack.enter_context(function(binary, tmp_path, [TAKEN], **env))
+            again = well.invoke(fault.event)
+            assert (again[0], again[1]["matched"], again[1]["mails"]) == ("response", 1, 1)
         if fault.where == "error" and fault.mails == 2:
             assert next(mails(stub)).startswith(CRITICAL)
 
@@ -231,7 +296,7 @@ def test_the_page_has_each_of_these_and_no_other():
     told = {row[0]: row for row in rows if not re.fullmatch("-+", row[0])}
     made = {fault.what: fault for fault in FAULTS}
     assert set(made) == set(told) - {"a variable of the function is wrong"}
-    assert len(made) >= 20
+    assert len(made) >= 30
     for what, fault in made.items():
         assert fault.sees.replace('"', '') in told[what][1].replace("`", ""), what
         assert told[what][2] == fault.lost, what
