@@ -147,9 +147,9 @@ test-alert: $(TOOLS) ## Have the deployed function send a test mail. STACK=name
 incidents: $(TOOLS) ## Show which incidents are open, and what waits for a mail. STACK=name
 	@.venv/tools/bin/python operations/incidents.py '$(STACK)'
 
-replay: $(TOOLS) ## Send failed batches through the function again. STACK=name; SINCE=time UNTIL=time: from the log group
+replay: $(TOOLS) ## Send failed batches through the function again. STACK=name; SINCE=time UNTIL=time: from the log group; FORCE=1: though told
 	@.venv/tools/bin/python operations/replay.py '$(STACK)' \
-		$(if $(SINCE),--since '$(SINCE)') $(if $(UNTIL),--until '$(UNTIL)')
+		$(if $(SINCE),--since '$(SINCE)') $(if $(UNTIL),--until '$(UNTIL)') $(if $(FORCE),--force)
 
 clean: ## Delete what was built; keep the installed tools
 	cargo clean

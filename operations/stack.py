@@ -44,7 +44,7 @@ class Answer:
     def __str__(self):
         if self.report is None:
             return printable(f"{self.error_type}: {self.error}")
-        counts = ("matched", "duplicate", "unreadable", "ignored", "held_back", "mails")
+        counts = ("matched", "duplicate", "unreadable", "ignored", "held_back", "waiting", "ledger_failures", "mails")
         said = [f"{name} {self.report[name]}" for name in counts if self.report.get(name)]
         alert = [f"alert {self.report['alert_id']}"] if self.report.get("alert_id") else []
         return ", ".join(said + alert) or "nothing to report"
