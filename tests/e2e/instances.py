@@ -176,6 +176,12 @@ class Instance:
         self.runtime.polled = threading.Event()
         self.runtime.events, self.runtime.answers = queue.Queue(), queue.Queue()
         self.runtime.ahead = lambda: self.world.ahead + self.skew
+        variables = {
+            "ALERT_TOPIC_ARN": TOPIC,
+            "HISTORY_MINUTES": "0",
+            "AWS_ENDPOINT_URL_SNS": self.world.sns.url,
+            "LEDGER_TABLE": self.world.table,
+        }
         env = environment(
             self.world.scratch,
             AWS_LAMBDA_RUNTIME_API=self.runtime.url.removeprefix("http://"),
@@ -183,14 +189,10 @@ class Instance:
             AWS_LAMBDA_FUNCTION_MEMORY_SIZE="512",
             AWS_LAMBDA_FUNCTION_VERSION="1",
             AWS_LAMBDA_LOG_FORMAT="JSON",
-            ALERT_TOPIC_ARN=TOPIC,
-            HISTORY_MINUTES="0",
             LD_PRELOAD=str(self.world.preload),
             CLOCK_FILE=str(self.file),
-            AWS_ENDPOINT_URL_SNS=self.world.sns.url,
             AWS_ENDPOINT_URL_DYNAMODB=self.world.dynamodb.url,
-            LEDGER_TABLE=self.world.table,
-            **self.world.variables,
+            **variables | self.world.variables,
         )
         self.log = open(self.world.scratch / f"function-{self.number}.log", "ab")
         self.process = subprocess.Popen([self.world.binary], env=env, stdout=self.log, stderr=subprocess.STDOUT)
@@ -223,7 +225,10 @@ class Instance:
 
 
 class World:
-    """Instances, one table, one topic, and a time that the test sets."""
+    """Instances, one table, one topic, and a time that the test sets.
+
+    The table is its own, unless LEDGER_TABLE names another one.
+    """
 
     def __init__(self, binary, scratch, emulator, count, skews=(), **variables):
         self.binary, self.scratch, self.variables = binary, scratch, variables
@@ -239,8 +244,10 @@ class World:
         self.dynamodb.slow = 0
         self.dynamodb.fault = lambda number, operation: None
         self.client = emulator.client("dynamodb")
-        self.table = f"ledger-{uuid.uuid4().hex}"
-        create_table(self.client, self.table)
+        self.owns_table = "LEDGER_TABLE" not in variables
+        self.table = variables.get("LEDGER_TABLE", f"ledger-{uuid.uuid4().hex}")
+        if self.owns_table:
+            create_table(self.client, self.table)
         self.instances = [Instance(self, number, (*skews, *[0] * count)[number]) for number in range(count)]
 
     @property
@@ -248,9 +255,19 @@ class World:
         return self.sns.mails
 
     def items(self):
-        found = self.client.scan(TableName=self.table, ConsistentRead=True)
-        assert "LastEvaluatedKey" not in found
-        return found["Items"]
+        found = self.client.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True)
+        return [item for page in found for item in page["Items"]]
+
+    def kept(self, *kinds):
+        """How much there is under these keys: `P` is what waits, `C` what is open."""
+        count = lambda kind: self.client.query(  # noqa: E731
+            TableName=self.table,
+            Select="COUNT",
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :kind",
+            ExpressionAttributeValues={":kind": {"S": kind}},
+        )["Count"]
+        return sum(map(count, kinds))
 
     def parts(self):
         return [item for item in self.items() if item["pk"]["S"] == "P"]
@@ -288,7 +305,8 @@ class World:
                 instance.kill()
         self.sns.shutdown()
         self.dynamodb.shutdown()
-        self.client.delete_table(TableName=self.table)
+        if self.owns_table:
+            self.client.delete_table(TableName=self.table)
 
 
 def create_table(client, name):

@@ -112,6 +112,30 @@ def test_replayed_by_force_it_is_told_again(run):
         assert made.told(one["eventID"]) == 2
 
 
+def test_what_sns_did_not_take_is_stored_and_told_by_a_tick(run):
+    with run(2) as made:
+        event = delivery(one := grave())
+        made.sns.fails = True
+        assert made.instances[0].invoke(event)[0] == "error"
+        # Lambda tries again: while somebody is at it, as far as the ledger knows, and later.
+        kind, report = made.instances[1].invoke(event)
+        assert (kind, report["waiting"], report["mails"]) == ("response", 1, 0)
+        made.ahead += 61
+        assert made.instances[1].invoke(event)[0] == "error"
+        made.ahead += 61
+        assert made.tick()[0] == "error"
+        assert made.told(one["eventID"]) == 0
+        made.sns.fails = False
+        made.ahead += 61
+        kind, report = made.tick(made.instances[1])
+        assert (kind, made.told(one["eventID"])) == ("response", 1)
+        # From the queue it comes once more.
+        kind, report = made.instances[0].invoke(event)
+        assert (kind, report["duplicate"], report["mails"]) == ("response", 1, 0)
+        made.settle()
+        assert made.told(one["eventID"]) == 1
+
+
 def test_the_caller_of_a_central_session_is_named_whichever_came_first(run):
     events = {name: shipped_event(name) for name in ("central-root-session",)}
     entries = log_data(events["central-root-session"])["logEvents"]
