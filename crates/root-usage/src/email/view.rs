@@ -76,9 +76,6 @@ pub(super) struct View {
     #[serde(rename = "heldBack")]
     pub held: HeldBack,
     pub may_be_repeated: bool,
-    /// The ledger failed, so what was mailed before may be in it once more.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub without_ledger: bool,
 }
 
 /// Why a severity is higher than what was done alone would be.
@@ -273,7 +270,6 @@ impl View {
             links: Links::new(alert),
             held: HeldBack::new(&alert.held, names, style),
             may_be_repeated: alert.may_be_repeated,
-            without_ledger: alert.without_ledger,
         }
     }
 
