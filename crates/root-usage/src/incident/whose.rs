@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::alert::{Actor, Alert, Held, Identity, Kind};
+use crate::alert::{Actor, Alert, Held, HeldKind, Identity};
 
 /// The most identities of one delivery that have an incident each. With more, the delivery is told in a mail of its own.
 pub const IDENTITIES_MAX: usize = 20;
@@ -35,8 +35,8 @@ impl Whose {
     pub fn of(actor: &Actor) -> Self {
         let record = &actor.gravest().record;
         let account = actor.first(|record| record.account()).unwrap_or_default().to_owned();
-        match Kind::of(actor) {
-            Some(Kind::SignIns | Kind::Recoveries) => Self::FailedSignIns,
+        match HeldKind::of(actor) {
+            Some(HeldKind::SignIns | HeldKind::Recoveries) => Self::FailedSignIns,
             _ if actor.identity == Identity::Root => Self::Root { account },
             _ => {
                 let role = record.text(&["userIdentity", "sessionContext", "sessionIssuer", "arn"]);

@@ -236,7 +236,7 @@ impl<'l, L: Ledger> Work<'l, L> {
             }
         };
         let number = self.ledger.number(id).await?;
-        Ok(Chapter { id, kind, number, now: self.now, pace: self.pace, open })
+        Ok(Chapter { id, kind, number, now: self.now, opened: self.now, reason: None, pace: self.pace, open })
     }
 
     /// Says of parts that they are told, and forgets them.
