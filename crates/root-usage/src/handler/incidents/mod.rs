@@ -104,7 +104,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Some(begun) => self.ask_ledger(run, work.enter(key, whose, &part, begun)).await,
             None => None,
         };
-        let (incident, kind, again) = match entry {
+        let (occasion, again) = match entry {
             Some(Entry::Waits) => {
                 run.report.waiting += count;
                 run.report.reported += part.matched();
@@ -115,7 +115,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 run.report.duplicate += part.matched();
                 return Ok(());
             }
-            Some(Entry::Tell { incident, kind, again }) => (incident, kind, again),
+            Some(Entry::Tell { occasion, again }) => (occasion, again),
             // Without a ledger, each delivery has a mail of its own.
             None => {
                 self.tell_without_ledger(run, &part).await?;
@@ -128,12 +128,12 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         };
         let matched = part.matched();
         let part = Alert { may_be_repeated: again, ..part };
-        let (parts, alert) = match kind {
-            Kind::AtOnce => self.with_what_waits(run, work, incident, key, part).await,
+        let (parts, alert) = match occasion.kind {
+            Kind::AtOnce => self.with_what_waits(run, work, occasion.id, key, part).await,
             _ => (vec![key], Some(part)),
         };
         let nothing = Changes::default();
-        let chapter = self.ask_ledger(run, work.chapter((whose, incident), kind, &parts, &nothing)).await;
+        let chapter = self.ask_ledger(run, work.chapter(whose, occasion, &parts, &nothing)).await;
         let Some(alert) = alert else { return Ok(()) };
         self.tell_now(run, &alert, chapter.as_ref()).await?;
         run.report.reported += matched;
@@ -141,7 +141,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let told = async {
             work.told(&parts, &told).await?;
             // What goes out at once was found to be new before.
-            if kind == Kind::First { work.remember(incident, key, &alert).await } else { Ok(()) }
+            if occasion.kind == Kind::First { work.remember(occasion.id, key, &alert).await } else { Ok(()) }
         };
         let told = timeout(LEDGER_TIME, told).await;
         self.answered(run, Some(told));

@@ -8,12 +8,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::super::{Handler, HandlerError, Run};
 use super::answer::LEDGER_TIME;
 use super::collected::{Collected, TOGETHER_BYTES};
-use super::work::{Together, Work};
+use super::work::{Occasion, Together, Work};
 use crate::directory::{Directory, look_up};
 use crate::email::Message;
 use crate::history::History;
 use crate::incident::{IncidentId, Kind, Pace, Whose, changes};
-use crate::ledger::{Current, Ledger, PartKey, Told};
+use crate::ledger::{Current, Ledger, Part, Told};
 use crate::notify::Notify;
 use crate::report::OpenIncident;
 
@@ -72,7 +72,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             }
         }
         match closing {
-            Some(closing) => self.tell_closing(run, work, (&whose, id), closing.key, collected).await,
+            Some(closing) => self.tell_closing(run, work, (&whose, id), closing, collected).await,
             None => self.tell_collected(run, work, (&whose, id), kind, collected).await,
         }
     }
@@ -90,7 +90,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let mut told = Told::default();
         if let Some(alert) = &alert {
             let changes = changes(alert);
-            let chapter = self.ask_ledger(run, work.chapter((whose, id), kind, &parts, &changes)).await;
+            let chapter = self.ask_ledger(run, work.chapter(whose, Occasion::new(id, kind), &parts, &changes)).await;
             self.tell_now(run, alert, chapter.as_ref()).await?;
             told = self.what_is_told(Some(id), alert);
         }
@@ -113,7 +113,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         run: &mut Run<'_>,
         work: &Work<'_, L>,
         (whose, id): (&Whose, IncidentId),
-        closing: PartKey,
+        closing: Part,
         collected: Collected,
     ) -> Result<(), HandlerError<N::Error>> {
         let known = try_join(work.ledger.story(id), work.ledger.current(whose));
@@ -124,7 +124,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         // An incident that told nothing after its first mail is not closed by another one.
         if story.len() > 1 || alert.is_some() {
             told = alert.as_ref().map_or(told, |alert| self.what_is_told(Some(id), alert));
-            let chapter = work.chapter((whose, id), Kind::Closing, &[], &told.changes);
+            let occasion = Occasion { opened: closing.opened, ..Occasion::new(id, Kind::Closing) };
+            let chapter = work.chapter(whose, occasion, &[], &told.changes);
             let Some(chapter) = self.ask_ledger(run, chapter).await else { return Ok(()) };
             let accounts = whose.account();
             let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
@@ -142,7 +143,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             );
             self.publish(run, &message).await?;
         }
-        parts.push(closing);
+        parts.push(closing.key);
         let told = timeout(LEDGER_TIME, work.told(&parts, &told)).await;
         self.answered(run, Some(told));
         Ok(())
