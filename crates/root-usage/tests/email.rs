@@ -4,11 +4,14 @@
 mod hostile;
 
 use hostile::{alert, check, hostile, record, style};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
 use root_usage::directory::Listed;
-use root_usage::email::{Language, Message, SUBJECT_MAX};
+use root_usage::email::{Chapter, Language, Message, SUBJECT_MAX};
 use root_usage::history::Answers;
+use root_usage::incident::{IncidentId, Kind, Pace, Reason, Whose};
+use root_usage::ledger::PartKey;
 use root_usage::notify::topic;
 use serde_json::{Value, json};
 
@@ -233,5 +236,53 @@ fn a_subject_gives_up_its_words_before_anything_else() {
         let subject = message.subject.as_str();
         assert_eq!(subject, expected);
         assert!(subject.len() <= SUBJECT_MAX, "{subject}");
+    }
+}
+
+#[test]
+fn a_mail_that_came_at_once_says_why() {
+    let schema = serde_json::from_str(include_str!("../../../docs/alert.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let record = json!({
+        "userIdentity": { "type": "Root" }, "recipientAccountId": "111122223333", "awsRegion": "us-east-1",
+        "sourceIPAddress": "203.0.113.7", "eventName": "ListUsers", "eventSource": "iam.amazonaws.com",
+    });
+    let alert = alert(&[record], "x");
+    for (reason, named, english, japanese) in [
+        (None, None, "This is new in incident ", "の新しい操作です"),
+        (Some(Reason::Deed), Some("deed"), "This is new in incident ", "の新しい操作です"),
+        (
+            Some(Reason::Change),
+            Some("change"),
+            "because it is the first change of its kind",
+            "初めての種類の変更のため",
+        ),
+        (Some(Reason::SignIn), Some("sign-in"), "because it is a new sign-in", "新しいサインインのため"),
+        (
+            Some(Reason::SecondFactor),
+            Some("second-factor"),
+            "because someone got past the password",
+            "通過した者がいるため",
+        ),
+        (Some(Reason::Session), Some("session"), "because the session is new", "初めてのセッションのため"),
+        (Some(Reason::Key), Some("key"), "because the long-lived access key is new", "初めての長期アクセスキーのため"),
+        (Some(Reason::Source), Some("source"), "because the source address is new", "初めての送信元のため"),
+    ] {
+        let whose = Whose::Root { account: "111122223333".to_owned() };
+        let [opened, now] = [1_795_143_060, 1_795_143_660].map(|second| Timestamp::from_second(second).unwrap());
+        let id = IncidentId::of(&whose, PartKey([7; 32]));
+        let kind = Kind::AtOnce;
+        let chapter = Chapter { id, kind, number: 2, now, opened, reason, pace: Pace::default(), open: Vec::new() };
+        for (language, words) in Language::ALL.into_iter().zip([english, japanese]) {
+            let answers = Answers::default();
+            let message = Message::within(&alert, &answers, Some(&chapter), &style(language), topic::fits, || true);
+            let message = message.unwrap().unwrap();
+            let second = message.text.lines().nth(1).unwrap();
+            assert!(second.contains(words), "{second}");
+            let document: Value = serde_json::from_str(&message.document).unwrap();
+            assert_eq!(document["incident"]["reason"].as_str(), named);
+            assert_eq!(document["incident"]["opened"], "2026-11-20T02:51:00Z");
+            assert!(schema.is_valid(&document), "{document}");
+        }
     }
 }
