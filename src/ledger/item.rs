@@ -146,6 +146,9 @@ pub fn part(part: &Part, chunks: u16) -> Item {
         ("tries".to_owned(), number(part.tries.into())),
         ("chunks".to_owned(), number(i64::from(chunks))),
     ]);
+    if let Some(opened) = part.opened {
+        item.insert("opened".to_owned(), time(opened));
+    }
     if let Some(id) = part.incident {
         item.insert("incident".to_owned(), text(hex(&id.to_bytes())));
     }
@@ -184,6 +187,7 @@ pub fn read_part(item: &Item) -> Option<Part> {
         key,
         whose: whose.unwrap_or(Whose::Unreadable),
         closes: item.get("closes").is_some_and(|closes| closes.as_bool() == Ok(&true)),
+        opened: get_time(item, "opened"),
         incident: get_id(item, "incident").filter(|_| !is_whole),
         due,
         lease,
@@ -226,6 +230,7 @@ mod tests {
             key: PartKey([7; 32]),
             whose: Whose::Other { account: "111122223333".to_owned(), issuer: "arn:aws:iam::1:role/é".to_owned() },
             closes: true,
+            opened: Timestamp::from_millisecond(1_794_000_000_000).ok(),
             incident: Some(IncidentId::from_bytes([1, 2, 3, 4, 5, 6, 7, 8])),
             due: Timestamp::from_millisecond(1_795_000_000_123).unwrap(),
             lease: Timestamp::UNIX_EPOCH,

@@ -134,7 +134,7 @@ def test_polls_publishes_and_answers(binary, tmp_path):
         assert published["TopicArn"] == TOPIC
         assert published["MessageStructure"] == "json"
         forms = json.loads(published["Message"])
-        assert forms["email"].startswith("Root created an access key for itself from 198.51.100.77 (us-east-1): succeeded.")
+        assert forms["email"].startswith("Root created an access key for itself in account 111122223333.\n")
         assert json.loads(forms["default"])["alertId"] == report["alert_id"]
         assert len(forms["sms"]) <= 140
 

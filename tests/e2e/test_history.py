@@ -158,7 +158,7 @@ def mail(stub):
 
 
 def section(text):
-    return text.split("\nWhat else the event history shows\n")[1].split("\n\n")[0]
+    return text.split("\nWhat else the event history shows:\n")[1].split("\n\n")[0]
 
 
 def test_every_fault_costs_a_line_and_never_the_mail(binary, tmp_path, capsys):

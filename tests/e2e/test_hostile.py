@@ -24,7 +24,7 @@ EVENT_MAX = 3 << 19
 
 DEEP = 10_000
 MANY = 100_000
-UNREADABLE = "111122223333 [HIGH] 1 CloudTrail log event could not be read"
+UNREADABLE = "[HIGH] 111122223333: 1 CloudTrail log event could not be read"
 DAMAGED = "[HIGH] A batch could not be read: "
 
 RECORD = json.loads(log_data(shipped_event("create-access-key"))["logEvents"][1]["message"])

@@ -127,7 +127,7 @@ def test_a_new_operator_ends_with_a_test_in_the_inbox(deploy, emulator, sam):  #
             event = {"timestamp": int(time.time() * 1000), "message": record}
             logs.put_log_events(logGroupName=trail, logStreamName="trail", logEvents=[event])
             mail = wait_for("the alert", inbox.take, DELIVERY_SECONDS)
-            assert mail["Subject"].startswith("payments-prod [CRITICAL] Root CreateAccessKey"), mail["Subject"]
+            assert mail["Subject"].startswith("[CRITICAL] payments-prod: root created an access key"), mail["Subject"]
             inbox.close()
     finally:
         emulator.client("cloudformation").delete_stack(StackName=NAME)

@@ -41,19 +41,19 @@ def described(name, management="777788889999"):
 # What Organizations does; how the subject begins; what the mail calls the account; what the log says of it, once; how many
 # requests two mails make; whether the mail has the command that locks root out.
 ANSWERS = [
-    ("finds it", described("payments-prod"), "payments-prod [", f"payments-prod ({ACCOUNT})", None, 1, True),
-    ("finds the management account", described("root org", ACCOUNT), "root org [", f"root org ({ACCOUNT})", None, 1, False),
-    ("has a name not for a subject", described("\u672c\u756a"), f"{ACCOUNT} [", f"\u672c\u756a ({ACCOUNT})", None, 1, True),
-    ("has a name that forges", described("x\nOutcome: https://evil.example"), f"{ACCOUNT} [", f'"x{{U+000A}}Outcome[:] https[:][//]evil[.]example" ({ACCOUNT})', None, 1, True),
-    ("denies", refusal("AccessDeniedException"), f"{ACCOUNT} [", ACCOUNT, FAILED, 1, True),
-    ("is not in use", refusal("AWSOrganizationsNotInUseException"), f"{ACCOUNT} [", ACCOUNT, FAILED, 1, True),
-    ("knows no such account", refusal("AccountNotFoundException"), f"{ACCOUNT} [", ACCOUNT, "the organization has no such account", 1, True),
-    ("throttles", refusal("TooManyRequestsException"), f"{ACCOUNT} [", ACCOUNT, FAILED, 2, True),
-    ("never answers", stall, f"{ACCOUNT} [", ACCOUNT, FAILED, 1, True),
-    ("breaks off in the middle", break_off, f"{ACCOUNT} [", ACCOUNT, FAILED, None, True),
-    ("answers what is no JSON", garbage, f"{ACCOUNT} [", ACCOUNT, FAILED, None, True),
-    ("answers nothing", lambda handler, body: handler.reply(200, "{}"), f"{ACCOUNT} [", ACCOUNT, FAILED, 1, True),
-    ("is not there", None, f"{ACCOUNT} [", ACCOUNT, FAILED, None, True),
+    ("finds it", described("payments-prod"), "[CRITICAL] payments-prod: ", f"payments-prod ({ACCOUNT})", None, 1, True),
+    ("finds the management account", described("root org", ACCOUNT), "[CRITICAL] root org: ", f"root org ({ACCOUNT})", None, 1, False),
+    ("has a name not for a subject", described("\u672c\u756a"), f"[CRITICAL] {ACCOUNT}: ", f"\u672c\u756a ({ACCOUNT})", None, 1, True),
+    ("has a name that forges", described("x\nOutcome: https://evil.example"), f"[CRITICAL] {ACCOUNT}: ", f'"x{{U+000A}}Outcome[:] https[:][//]evil[.]example" ({ACCOUNT})', None, 1, True),
+    ("denies", refusal("AccessDeniedException"), f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, 1, True),
+    ("is not in use", refusal("AWSOrganizationsNotInUseException"), f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, 1, True),
+    ("knows no such account", refusal("AccountNotFoundException"), f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, "the organization has no such account", 1, True),
+    ("throttles", refusal("TooManyRequestsException"), f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, 2, True),
+    ("never answers", stall, f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, 1, True),
+    ("breaks off in the middle", break_off, f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, None, True),
+    ("answers what is no JSON", garbage, f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, None, True),
+    ("answers nothing", lambda handler, body: handler.reply(200, "{}"), f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, 1, True),
+    ("is not there", None, f"[CRITICAL] {ACCOUNT}: ", ACCOUNT, FAILED, None, True),
 ]
 
 
@@ -73,8 +73,8 @@ def test_an_account_has_its_name_or_its_digits(behave, subject, called, logged, 
             assert took < seconds
             assert stub.published[-1]["Subject"].startswith(subject)
             text = mail(stub)
-            (line,) = [line for line in text.splitlines() if line.startswith("Account:")]
-            assert line == f"Account:     {called}"
+            (line,) = [line for line in text.splitlines() if line.startswith("  Account ")]
+            assert line == f"  Account   {called}"
             assert (COMMAND in text) == locks
             assert ("no policy has effect there" in text) == (locks and logged is not None)
         if logged:
@@ -105,7 +105,7 @@ def test_names_are_asked_for_beside_the_history(binary, tmp_path):
 
 
 def test_nobody_is_asked_without_the_parameter_or_without_an_alert(binary, tmp_path):
-    rows = [("none", ROOT_EVENT, f"{ACCOUNT} ["), (f"{ACCOUNT}=listed", ROOT_EVENT, "listed ["), ("organization", (EVENTS / "iam-user.json").read_text(), None)]
+    rows = [("none", ROOT_EVENT, f"[CRITICAL] {ACCOUNT}: "), (f"{ACCOUNT}=listed", ROOT_EVENT, "[CRITICAL] listed: "), ("organization", (EVENTS / "iam-user.json").read_text(), None)]
     for number, (names, event, subject) in enumerate(rows):
         scratch = tmp_path / str(number)
         scratch.mkdir()

@@ -28,7 +28,7 @@ fn an_account_is_told_where_the_record_names_one() {
         let mut alert = alert(std::slice::from_ref(&value), &[]);
         alert.origin.owner = "012345678901".to_owned();
         let text = Message::new(&alert, &Style::default(), topic::fits).unwrap().text;
-        let unknown = text.contains("an account that the record does not name");
+        let unknown = text.contains("an account that the record doesn't name");
         assert_eq!(unknown, account.is_none(), "{value}: {text}");
         assert!(!text.contains("different account"), "{value}: {text}");
     }

@@ -114,11 +114,11 @@ async fn a_batch_that_can_not_be_read_is_mailed_once_and_fails() {
         valid(damaged);
         assert!(damaged.subject.as_str().starts_with("[HIGH] A batch could not be read: "), "{what}");
         assert!(
-            damaged.text.contains(reason) && damaged.text.contains(&format!("Log group:   {place}")),
+            damaged.text.contains(reason) && damaged.text.contains(&format!("  Log group   {place}")),
             "{what}: {}",
             damaged.text
         );
-        assert!(damaged.text.contains(&format!("Size:        {} bytes", event.len())), "{what}: {}", damaged.text);
+        assert!(damaged.text.contains(&format!("  Size        {} bytes", event.len())), "{what}: {}", damaged.text);
         // What could be read of it is mailed first.
         assert_eq!(mails.len(), 1 + usize::from(matched > 0), "{what}");
         if matched > 0 {

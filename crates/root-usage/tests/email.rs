@@ -1,213 +1,67 @@
 //! The mail holds its form whatever the records hold.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+mod hostile;
 
-use filter_pattern::json::Json;
+use hostile::{alert, check, hostile, record, style};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
-use root_usage::alert::{Alert, Match, Origin, Unreadable};
 use root_usage::directory::Listed;
-use root_usage::email::{Language, Message, SMS_MAX, SUBJECT_MAX, Style};
+use root_usage::email::{Chapter, Language, Message, SUBJECT_MAX};
 use root_usage::history::Answers;
+use root_usage::incident::{IncidentId, Kind, Pace, Reason, Whose};
+use root_usage::ledger::PartKey;
 use root_usage::notify::topic;
-use root_usage::record::Record;
-use root_usage::rule::Rule;
 use serde_json::{Value, json};
 
 /// What the lines of a mail begin with. A line that begins otherwise is not ours.
-const OURS: [&str; 42] = [
-    "Rule ",
-    "Someone tried to sign in to the console as ",
+const OURS: [&str; 43] = [
+    "Someone tried to sign in to the console ",
     "Someone with ",
     "First: ",
     "It was a central root session",
-    // A command of a step.
-    "   aws ",
-    "CRITICAL, because ",
-    "To see this event on the command line",
     "Root ",
     "IAMUser ",
+    "CRITICAL, because ",
     "CRITICAL. ",
     "HIGH. ",
     "MEDIUM. ",
     "LOW. ",
-    "Action:  ",
-    "Outcome:  ",
-    "Time:  ",
-    "Region:  ",
-    "Source IP:  ",
-    "User agent:  ",
-    "Account:  ",
-    "Access by:  ",
-    "Access key:  ",
-    "MFA:  ",
-    "Event ID:  ",
-    "Event:  ",
-    "Links:  ",
-    "Note",
-    "- ",
-    "What to do next",
-    "Everything in this batch (times in UTC)",
+    "  When      ",
+    "  From      ",
+    "  Agent     ",
+    "  Region    ",
+    "  Action    ",
+    "  Outcome   ",
+    "  Account   ",
+    "  By        ",
+    "  MFA       ",
+    "  Key       ",
+    "  Event     ",
+    "  Link      ",
+    // What belongs to the fact above it.
+    "            ",
+    "Note:",
+    "  - ",
+    "What to do next, in this order:",
+    "With the credentials that it returns:",
+    "  aws ",
+    "To see this event on the command line",
+    "All records in this mail (times in UTC):",
+    "  It was a central root session. ",
+    "  Source IPs: ",
+    "  Regions: ",
+    "  Access keys: ",
+    "  Note: ",
     "Log events that could not be read: ",
-    "-- ",
-    "Alert ",
-    "Function ",
-    "   - ",
-    "   Source IPs: ",
-    "   Regions: ",
-    "   Access keys: ",
-    "   It was a central root session. ",
-    "aws cloudtrail ",
-    // What was made, under the action.
-    "             ",
+    "  Alert ",
+    "  Rule ",
+    "  Function ",
+    "  Log group ",
+    "  Log stream ",
+    "  Incident ",
 ];
-
-/// A text as somebody would write it who wants to forge the mail, or any text at all.
-fn hostile() -> impl Strategy<Value = String> {
-    let fragments = prop::sample::select(vec![
-        "\n",
-        "\r\n",
-        "\u{2028}",
-        "\u{85}",
-        "\u{b}",
-        "\0",
-        "\u{1b}[2J",
-        "\u{202e}",
-        "\u{2066}",
-        "\u{200b}",
-        "\u{feff}",
-        "\u{ad}",
-        "\u{3164}",
-        "\u{e0041}",
-        "Outcome:     succeeded",
-        "CRITICAL. ",
-        "MFA:         yes",
-        "-- ",
-        "   - ",
-        "https://evil.example/x?y=1",
-        "http://",
-        "HTTPS://EVIL.EXAMPLE",
-        "evil.example",
-        "mail@evil.example",
-        "www.evil.example",
-        "evil\u{3002}example",
-        "evil\u{ff0e}example",
-        "\"",
-        "\\",
-        "\\n",
-        "<b>",
-        "{{ 7 }}",
-        "{%",
-        "&amp;",
-        "%0a",
-        "      ",
-        "a",
-        "1",
-        "é",
-        "東京",
-        "tel:+18005550199",
-        "http: //",
-        "\\\\203.0.113.9\\s",
-        "203.0.113.9:80",
-        "mailto:x",
-        "x.s3.amazonaws.com",
-        "//evil",
-        "[a](b)",
-        "![a](b)",
-        ":(b)",
-        "*b*",
-        "_b_",
-        "~b~",
-        "`b`",
-        "<https://evil.example|b>",
-        "@here",
-        " #general",
-        "&#46;",
-        "0120-828-828",
-        "0120\u{30fc}828\u{30fc}828",
-        "(800) 555-0199",
-        "18005550199",
-        "Client.com",
-        "arn:aws:tel:",
-        "arn:aws:https://203.0.113.9/",
-    ]);
-    let built = prop::collection::vec(fragments, 0..12).prop_map(|parts| parts.concat());
-    prop_oneof![4 => built, 2 => any::<String>(), 1 => "[a-zA-Z0-9._-]{0,600}", 1 => Just(String::new())]
-}
-
-/// A record with a hostile text in each of its fields, now and then absent or right.
-fn record() -> impl Strategy<Value = Value> {
-    let actions = prop::sample::select(vec![
-        ("iam.amazonaws.com", "CreateUser"),
-        ("iam.amazonaws.com", "CreateAccessKey"),
-        ("ec2.amazonaws.com", "DescribeInstances"),
-        ("signin.amazonaws.com", "ConsoleLogin"),
-        ("cloudtrail.amazonaws.com", "StopLogging"),
-        ("s3.amazonaws.com", "PutBucketPolicy"),
-        ("iam.amazonaws.com", "CreateRole"),
-        ("ec2.amazonaws.com", "RunInstances"),
-        ("ec2.amazonaws.com", "AuthorizeSecurityGroupIngress"),
-        ("new.amazonaws.com", "CreateThing"),
-    ]);
-    let fields = prop::collection::vec(prop::option::weighted(0.8, hostile()), 29);
-    (actions, fields, any::<[bool; 4]>()).prop_map(|((source, name), fields, [known, id, region, root])| {
-        let mut fields = fields.into_iter().flatten();
-        let mut field = || fields.next();
-        let mut record = json!({
-            "userIdentity": {
-                "type": if root { "Root" } else { "IAMUser" }, "arn": field(), "principalId": field(), "accountId": field(), "accessKeyId": field(), "userName": field(),
-                "sessionContext": { "attributes": { "creationDate": field(), "mfaAuthenticated": field() } },
-            },
-            "eventTime": field(), "eventSource": field(), "eventName": field(), "awsRegion": field(), "sourceIPAddress": field(),
-            "userAgent": field(), "errorCode": field(), "errorMessage": field(), "eventID": field(), "recipientAccountId": field(),
-            "requestParameters": {
-                "userName": field(), "name": field(), "bucketName": field(), "groupId": field(), "instanceType": field(),
-                "policy": { "Statement": { "Effect": "Allow", "Principal": { "AWS": field(), "Service": field(), "Federated": field() } } },
-                "ipProtocol": field(), "fromPort": "22", "cidrIp": field(),
-            },
-            "addendum": { "reason": field() }, "readOnly": known,
-            "responseElements": { "ConsoleLogin": field(), "accessKey": { "accessKeyId": field() }, "thingId": field() },
-        });
-        if known {
-            record["eventSource"] = source.into();
-            record["eventName"] = name.into();
-            record["eventTime"] = "2026-11-20T01:02:03Z".into();
-        }
-        if id {
-            record["eventID"] = "9736d713-1694-4c72-adc5-2513d32702f2".into();
-        }
-        if region {
-            record["awsRegion"] = "us-east-1".into();
-        }
-        record
-    })
-}
-
-fn alert(records: &[Value], log_name: &str) -> Alert {
-    let found = |record: &Value| {
-        let text = record.to_string();
-        Match {
-            record: Record::new(&text, Json::parse(&text).unwrap()),
-            rules: Rule::named("root-usage").unwrap().into_iter().map(Arc::new).collect(),
-            received: None,
-        }
-    };
-    let unreadable = Unreadable {
-        id: log_name.to_owned(),
-        time: None,
-        bytes: 1,
-        reason: log_name.to_owned(),
-        hash: [0; 32],
-        rules: Vec::new(),
-    };
-    let origin = Origin { owner: log_name.to_owned(), log_group: log_name.to_owned(), log_stream: log_name.to_owned() };
-    Alert::new(origin, records.iter().map(found).collect(), vec![unreadable], &[]).unwrap()
-}
-
-fn style(language: Language) -> Style {
-    Style { language, function: "f".to_owned(), ..Style::default() }
-}
 
 /// Whether a mail program could make a link of this: a name, a dot and letters, on a host that is not AWS's.
 fn foreign_link(line: &str) -> bool {
@@ -247,19 +101,6 @@ fn dialable(line: &str) -> bool {
     })
 }
 
-fn check(message: &Message) -> Result<(), TestCaseError> {
-    let subject = message.subject.as_str();
-    prop_assert!((1..=SUBJECT_MAX).contains(&subject.len()), "{subject:?}");
-    prop_assert!(subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{subject:?}");
-    prop_assert!(message.sms.len() <= SMS_MAX && message.sms.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-    prop_assert!(
-        topic::payload(message).unwrap().len() <= topic::MESSAGE_MAX,
-        "{}",
-        topic::payload(message).unwrap().len()
-    );
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -269,8 +110,7 @@ proptest! {
         check(&message)?;
         for (number, line) in message.text.lines().enumerate() {
             let step = line.split_once(". ").is_some_and(|(number, _)| number.parse::<usize>().is_ok());
-            let note = line.starts_with("   Note: ");
-            prop_assert!(line.is_empty() || step || note || OURS.iter().any(|start| line.starts_with(start)), "{number}: {line:?}");
+            prop_assert!(line.is_empty() || step || OURS.iter().any(|start| line.starts_with(start)), "{number}: {line:?}");
             prop_assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric()), "{line:?}");
             prop_assert!(!foreign_link(line) && !markup(line) && !dialable(line), "{line:?}");
             for (place, _) in line.match_indices("://") {
@@ -287,10 +127,10 @@ proptest! {
         }
         // A label, and so a fact, stands once; at most, where the record need not have it.
         let count = |label: &str| message.text.lines().filter(|line| line.starts_with(label)).count();
-        for label in ["Action:  ", "Outcome:  ", "-- "] {
+        for label in ["  Alert ", "  Function ", "  Log group ", "  Log stream "] {
             prop_assert_eq!(count(label), 1);
         }
-        for label in ["MFA:  ", "Event ID:  ", "Access key:  "] {
+        for label in ["  Action  ", "  Outcome  ", "  MFA  ", "  Event  ", "  Key  "] {
             prop_assert!(count(label) <= 1);
         }
     }
@@ -332,7 +172,7 @@ fn a_message_of_very_many_long_records_is_shortened_from_the_least_serious_end()
         "{}",
         topic::payload(&message).unwrap().len()
     );
-    assert!(message.text.starts_with("Root stopped a CloudTrail trail from 203.0.113.7"), "{}", message.text);
+    assert!(message.text.starts_with("Root stopped a CloudTrail trail in "), "{}", message.text);
     let document: Value = serde_json::from_str(&message.document).unwrap();
     let listed = document["actors"].as_array().unwrap().len() as u64;
     // Each is told in a section, in a line, or in the count of what the rest did.
@@ -344,32 +184,105 @@ fn a_message_of_very_many_long_records_is_shortened_from_the_least_serious_end()
 }
 
 #[test]
-fn a_subject_gives_up_its_action_before_anything_else() {
+fn a_subject_gives_up_its_words_before_anything_else() {
     let record = |name: &str, ip: &str| {
         json!({
             "userIdentity": { "type": "Root" }, "recipientAccountId": "111122223333", "awsRegion": "ap-northeast-1",
             "sourceIPAddress": ip, "eventName": name, "eventSource": "iam.amazonaws.com", "errorCode": "AccessDenied",
         })
     };
-    let rows = [
-        ("CreateUser", "203.0.113.7"),
-        ("UpdateOpenIDConnectProviderThumbprint", "203.0.113.255"),
-        ("UpdateOpenIDConnectProviderThumbprint", "2001:db8:85a3:1234:5678:8a2e:1370:7334"),
-        ("CreateUser", "2001:db8:85a3:1234:5678:8a2e:1370:7334"),
-    ];
-    for (name, ip) in rows {
-        // With a name that leaves no room, too: the digits are shorter.
-        for listed in ["444455556666=x", "111122223333=payments-production-eu1"] {
-            let alert = alert(&[record(name, ip)], "x");
-            let answers = Answers::default().with_names(Listed::parse(listed).unwrap().names(&alert));
-            let style = style(Language::default());
-            let message = Message::within(&alert, &answers, None, &style, topic::fits, || true).unwrap().unwrap();
-            let subject = message.subject.as_str();
-            for part in ["[HIGH]", ip, "ap-northeast-1", &name[..4]] {
-                assert!(subject.contains(part), "{subject}");
-            }
-            let account = subject.starts_with("111122223333 ") || subject.starts_with("payments-production-eu1 ");
-            assert!(account && subject.len() <= SUBJECT_MAX, "{subject}");
+    let (near, far) = ("203.0.113.7", "2001:db8:85a3:1234:5678:8a2e:1370:7334");
+    let (short, long) = ("CreateUser", "UpdateOpenIDConnectProviderThumbprint");
+    let none = "444455556666=x";
+    let named = "111122223333=payments-production-eu1";
+    for (name, ip, listed, expected) in [
+        (short, near, none, "[HIGH] 111122223333: root tried to create an IAM user (denied), +1 more, 203.0.113.7"),
+        (
+            long,
+            near,
+            none,
+            "[HIGH] 111122223333: root tried to call UpdateOpenIDConnectProviderThumbprint (denied), 203.0.113.7",
+        ),
+        (
+            short,
+            far,
+            none,
+            "[HIGH] 111122223333: root tried to call CreateUser (denied), 2001:db8:85a3:1234:5678:8a2e:1370:7334",
+        ),
+        (
+            long,
+            far,
+            none,
+            "[HIGH] 111122223333: root UpdateOpenIDConnectProvi.. denied, 2001:db8:85a3:1234:5678:8a2e:1370:7334",
+        ),
+        (
+            short,
+            near,
+            named,
+            "[HIGH] payments-production-eu1: root tried to call CreateUser (denied), 203.0.113.7 (111122223333)",
+        ),
+        // The name gives way to the digits, last.
+        (
+            long,
+            near,
+            named,
+            "[HIGH] 111122223333: root tried to call UpdateOpenIDConnectProviderThumbprint (denied), 203.0.113.7",
+        ),
+    ] {
+        let alert = alert(&[record(name, ip)], "x");
+        let answers = Answers::default().with_names(Listed::parse(listed).unwrap().names(&alert));
+        let style = style(Language::default());
+        let message = Message::within(&alert, &answers, None, &style, topic::fits, || true).unwrap().unwrap();
+        let subject = message.subject.as_str();
+        assert_eq!(subject, expected);
+        assert!(subject.len() <= SUBJECT_MAX, "{subject}");
+    }
+}
+
+#[test]
+fn a_mail_that_came_at_once_says_why() {
+    let schema = serde_json::from_str(include_str!("../../../docs/alert.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let record = json!({
+        "userIdentity": { "type": "Root" }, "recipientAccountId": "111122223333", "awsRegion": "us-east-1",
+        "sourceIPAddress": "203.0.113.7", "eventName": "ListUsers", "eventSource": "iam.amazonaws.com",
+    });
+    let alert = alert(&[record], "x");
+    for (reason, named, english, japanese) in [
+        (None, None, "This is new in incident ", "の新しい操作です"),
+        (Some(Reason::Deed), Some("deed"), "This is new in incident ", "の新しい操作です"),
+        (
+            Some(Reason::Change),
+            Some("change"),
+            "because it is the first change of its kind",
+            "初めての種類の変更のため",
+        ),
+        (Some(Reason::SignIn), Some("sign-in"), "because it is a new sign-in", "新しいサインインのため"),
+        (
+            Some(Reason::SecondFactor),
+            Some("second-factor"),
+            "because someone got past the password",
+            "通過した者がいるため",
+        ),
+        (Some(Reason::Session), Some("session"), "because the session is new", "初めてのセッションのため"),
+        (Some(Reason::Key), Some("key"), "because the long-lived access key is new", "初めての長期アクセスキーのため"),
+        (Some(Reason::Source), Some("source"), "because the source address is new", "初めての送信元のため"),
+    ] {
+        let whose = Whose::Root { account: "111122223333".to_owned() };
+        let [opened, now] = [1_795_143_060, 1_795_143_660].map(|second| Timestamp::from_second(second).unwrap());
+        let id = IncidentId::of(&whose, PartKey([7; 32]));
+        let kind = Kind::AtOnce;
+        let chapter = Chapter { id, kind, number: 2, now, opened, reason, pace: Pace::default(), open: Vec::new() };
+        for (language, words) in Language::ALL.into_iter().zip([english, japanese]) {
+            let answers = Answers::default();
+            let message = Message::within(&alert, &answers, Some(&chapter), &style(language), topic::fits, || true);
+            let message = message.unwrap().unwrap();
+            let second = message.text.lines().nth(1).unwrap();
+            assert!(second.contains(words), "{second}");
+            let document: Value = serde_json::from_str(&message.document).unwrap();
+            assert_eq!(document["incident"]["reason"].as_str(), named);
+            assert_eq!(document["incident"]["opened"], "2026-11-20T02:51:00Z");
+            assert!(schema.is_valid(&document), "{document}");
         }
     }
 }

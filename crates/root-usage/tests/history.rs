@@ -44,8 +44,8 @@ async fn mails(event: &str, history: impl History, vars: &[(&str, &str)]) -> (Re
 
 /// The mail's section about the event history.
 fn section(mail: &Message) -> &str {
-    let (_, after) = mail.text.split_once("\nWhat else the event history shows\n").unwrap();
-    let end = ["\n\nEverything in this batch", "\n\nLog events that could", "\n\n-- \n"];
+    let (_, after) = mail.text.split_once("\nWhat else the event history shows:\n").unwrap();
+    let end = ["\n\nAll records in this mail", "\n\nLog events that could", "\n\n  Alert "];
     let end = end.iter().filter_map(|end| after.find(end)).min().unwrap();
     &after[..end]
 }

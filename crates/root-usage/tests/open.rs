@@ -39,14 +39,14 @@ async fn what_is_open_stays_listed_until_it_is_seen_undone() {
             "aws iam detach-role-policy --role-name a --policy-arn arn:aws:iam::aws:policy/AdministratorAccess"
         )
     );
-    assert!(update.contains("\n    aws iam delete-role --role-name a\n"), "{update}");
+    assert!(update.contains("\n  aws iam delete-role --role-name a\n"), "{update}");
     assert!(update.contains("aws iam delete-role --role-name c\n"), "{update}");
     // It was undone, and what a shell would take for something else has no command.
     assert!(!update.contains("--role-name b") && !update.contains("aws iam delete-role --role-name x"), "{update}");
     assert!(update.contains("iam CreateRole") && update.contains("rm -rf"), "{update}");
     let closing = told("closing");
     assert!(!closing.contains("detach-role-policy --role-name a"), "{closing}");
-    assert!(closing.contains("3 things not undone"), "{closing}");
+    assert!(closing.contains("3 things are not seen undone"), "{closing}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn whatever_can_be_undone_has_a_command() {
         Deed::new("ec2", "CreateSecurityGroup").with("responseElements", json!({ "groupId": "sg-0c1d2e3f4a5b60718" })),
     );
     let (_, texts) = play(&each(&[(0, &rows), (300, &[list()])]), "root-usage").await;
-    let open = texts.last().unwrap().split("Not seen undone").nth(1).unwrap().split("\n-- ").next().unwrap();
+    let open = texts.last().unwrap().split("Not seen undone").nth(1).unwrap().split("\n\n").next().unwrap();
     insta::with_settings!({ snapshot_path => "mails/open", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("everything", open);
     });

@@ -37,7 +37,7 @@ pub struct Batch {
 }
 
 /// What came together.
-pub struct Delivery {
+pub struct Arrival {
     pub name: ledger::Delivery,
     pub origin: Origin,
     pub unreadable: Vec<Unreadable>,
@@ -59,26 +59,26 @@ pub struct Part {
 }
 
 /// The deliveries in the order in which they came. Each match learns whose it is.
-pub fn deliveries(batches: Vec<Batch>, found: &mut [Found], attribution: &Attribution) -> Vec<Delivery> {
-    let mut all: BTreeMap<Source, Delivery> = BTreeMap::new();
+pub fn deliveries(batches: Vec<Batch>, found: &mut [Found], attribution: &Attribution) -> Vec<Arrival> {
+    let mut all: BTreeMap<Source, Arrival> = BTreeMap::new();
     for Batch { source, name, origin, unreadable, newest } in batches {
-        all.insert(source, Delivery { name, origin, unreadable, time: newest, found: Vec::new(), parts: Vec::new() });
+        all.insert(source, Arrival { name, origin, unreadable, time: newest, found: Vec::new(), parts: Vec::new() });
     }
     for (index, found) in found.iter().enumerate() {
-        let delivery = all.entry(found.source.clone()).or_insert_with(|| Delivery::reckoned(found));
+        let delivery = all.entry(found.source.clone()).or_insert_with(|| Arrival::reckoned(found));
         if let Source::Window(..) = found.source {
             delivery.time = delivery.time.max(found.time);
         }
         delivery.found.push(index);
     }
-    let mut all: Vec<Delivery> = all.into_values().collect();
+    let mut all: Vec<Arrival> = all.into_values().collect();
     // What says no time comes first, as in `run`.
     all.sort_by_key(|delivery| delivery.time);
     all.iter_mut().for_each(|delivery| delivery.divide(found, attribution));
     all
 }
 
-impl Delivery {
+impl Arrival {
     /// One of records whose batch is not known: it comes when the newest of them happens.
     fn reckoned(found: &Found) -> Self {
         let owner = found.account.as_deref().unwrap_or_default().to_owned();

@@ -10,7 +10,7 @@ use root_usage::incident::{Changes, Kind, Pace, by_identity, changes, open};
 use root_usage::notify::topic;
 use serde::Serialize;
 
-use super::delivery::Delivery;
+use super::delivery::Arrival;
 use super::found::Found;
 use super::telling::{Mail, Place, Told};
 
@@ -25,7 +25,7 @@ pub struct Letter {
 /// What mails are made of.
 pub struct Writing<'a> {
     pub found: &'a [Found],
-    pub deliveries: &'a [Delivery],
+    pub deliveries: &'a [Arrival],
     pub attribution: &'a Attribution,
     pub listed: &'a Listed,
     pub style: &'a Style,
@@ -58,6 +58,8 @@ impl Writing<'_> {
                 kind: chapter.kind,
                 number: chapter.number,
                 now: time.unwrap_or_default(),
+                opened: incident.opened,
+                reason: None,
                 pace: self.pace,
                 open: if matches!(chapter.kind, Kind::Update | Kind::Closing) { open(&*made) } else { Vec::new() },
             };

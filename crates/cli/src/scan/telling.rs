@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use root_usage::incident::{IDENTITIES_MAX, IncidentId, Kind, Pace, Whose};
 use root_usage::ledger::{InMemory, PartKey, Spent, at_once, remember, spend_minute};
 
-use super::delivery::Delivery;
+use super::delivery::Arrival;
 
 /// A part of a delivery: the index of each.
 pub type Place = (usize, usize);
@@ -40,7 +40,8 @@ pub struct Incident {
     pub id: IncidentId,
     pub whose: Whose,
     first: Place,
-    opened: Timestamp,
+    /// When it began.
+    pub opened: Timestamp,
     last: Timestamp,
     waiting: Vec<Place>,
     /// When the first of what waits is due.
@@ -67,7 +68,7 @@ pub struct Told {
 }
 
 struct Teller<'d> {
-    deliveries: &'d [Delivery],
+    deliveries: &'d [Arrival],
     ledger: InMemory,
     pace: Pace,
     /// The open incident of each identity.
@@ -78,7 +79,7 @@ struct Teller<'d> {
 }
 
 /// Plays deliveries that are in order of time.
-pub async fn tell(deliveries: &[Delivery], pace: Pace) -> Told {
+pub async fn tell(deliveries: &[Arrival], pace: Pace) -> Told {
     let first = deliveries.iter().find_map(|delivery| delivery.time);
     let begin = first.unwrap_or(Timestamp::UNIX_EPOCH);
     let mut teller = Teller {
@@ -129,7 +130,7 @@ impl Teller<'_> {
             let (which, is_first) = self.incident(&part.whose, place, key, now);
             self.told.by_part.insert(place, which);
             let id = self.told.incidents[which].id;
-            let Ok(spent) = at_once(&self.ledger, id, is_first, key, &part.news, now).await;
+            let Ok((spent, _)) = at_once(&self.ledger, id, is_first, key, &part.news, now).await;
             let due = match spent {
                 Spent::Taken => {
                     if is_first {
@@ -207,7 +208,7 @@ impl Teller<'_> {
             if kind == Kind::Update
                 && let Some((delivery, part)) = incident.waiting.first().copied()
             {
-                let Delivery { name, parts, .. } = &self.deliveries[delivery];
+                let Arrival { name, parts, .. } = &self.deliveries[delivery];
                 let key = name.part(0, &parts[part].whose);
                 let Ok(()) = spend_minute(&self.ledger, incident.id, key, now).await;
             }

@@ -16,7 +16,7 @@
 //! | temporary key with MFA | an `ASIA…` key or a session, with `mfaAuthenticated` | that its origin isn't known; MFA rules out a central root session | the account's own: password, MFA |
 //! | temporary key | the same without `mfaAuthenticated` | that its origin isn't known, and the two that are possible | look for the call that returned it |
 //! | sign-in | nothing but events of the sign-in pages | "the sign-in page" | as for the console |
-//! | not said | none of these | "not in the record" | as for the console |
+//! | not said | none of these | nothing | as for the console |
 //!
 //! Sources: CloudTrail User Guide, "CloudTrail userIdentity element"; IAM User Guide, "Centralize root access"; AWS
 //! CLI User Guide, "Sign in for AWS local development". Of 292 console calls in real sessions 61 lack

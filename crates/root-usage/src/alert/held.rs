@@ -16,7 +16,7 @@ const NAME_MAX: usize = 64;
 
 /// What anyone can cause without end, so that it makes one mail in a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum HeldKind {
     /// Sign-ins as root that failed at the password.
     SignIns,
     /// Requests to recover root's password. Anyone who knows the e-mail address can make one.
@@ -51,7 +51,7 @@ pub struct Counts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
     /// Records, by kind.
-    pub records: BTreeMap<Kind, Tally>,
+    pub records: BTreeMap<HeldKind, Tally>,
     /// Log events that could not be read.
     pub unreadable: usize,
     /// Batches that could not be read.
@@ -106,7 +106,7 @@ impl Held {
     /// Adds what an alert would have told.
     pub fn add(&mut self, alert: &Alert) {
         for actor in &alert.actors {
-            if let Some(kind) = Kind::of(actor) {
+            if let Some(kind) = HeldKind::of(actor) {
                 let tally = self.records.entry(kind).or_default();
                 actor.actions.iter().for_each(|action| tally.add(action));
             }
@@ -128,7 +128,7 @@ impl Held {
     }
 }
 
-impl Kind {
+impl HeldKind {
     /// The kind that all of an actor's actions are of; `None` if some of them are worth a mail at once.
     #[must_use]
     pub fn of(actor: &Actor) -> Option<Self> {

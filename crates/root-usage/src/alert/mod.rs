@@ -20,7 +20,7 @@ pub(crate) use consequence::{
     Gravity, acts_unseen, category, is_own_credential, is_own_key, known_of, reads_secret, severity_of_deed,
 };
 pub use group::Attribution;
-pub use held::{Counts, Held, Kind, Tally};
+pub use held::{Counts, Held, HeldKind, Tally};
 pub(crate) use signal::signals;
 pub use signal::{Signal, TrustedNetwork};
 

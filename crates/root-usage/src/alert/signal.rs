@@ -1,6 +1,7 @@
 //! Signals: facts that make what somebody did better or worse, each only when it is true.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -25,6 +26,16 @@ pub struct TrustedNetwork {
     pub name: Option<String>,
     /// The network.
     pub network: IpNet,
+}
+
+/// As a mail calls it: by its name, where it has one.
+impl fmt::Display for TrustedNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} ({})", self.network),
+            None => self.network.fmt(f),
+        }
+    }
 }
 
 impl TrustedNetwork {
@@ -245,14 +256,7 @@ pub(crate) fn signals(
     let direct = actor.each(|record| record.source_ip().filter(|_| !record.by_foreign_endpoint()));
     let direct: Vec<IpAddr> = direct.iter().filter_map(|source| source.parse().ok()).collect();
     let network = |address: &IpAddr| trusted.iter().find(|trusted| trusted.network.contains(address));
-    let known: BTreeSet<String> = direct
-        .iter()
-        .filter_map(network)
-        .map(|trusted| match &trusted.name {
-            Some(name) => format!("{name} ({})", trusted.network),
-            None => trusted.network.to_string(),
-        })
-        .collect();
+    let known: BTreeSet<String> = direct.iter().filter_map(network).map(ToString::to_string).collect();
     for network in known {
         add(true, Signal::TrustedSource { network });
     }

@@ -6,12 +6,13 @@ use serde::Serialize;
 use super::account::Account;
 use super::language::Mail;
 use super::moment::{Moment, Span};
+use super::notice::{Document, SCHEMA};
 use super::view::View;
 use super::{Budget, Clean, Message, SMS_MAX, Style, Subject};
 use crate::alert::Alert;
 use crate::directory::Names;
 use crate::history::Answers;
-use crate::incident::{IncidentId, Kind, Open, Pace, Whose};
+use crate::incident::{IncidentId, Kind, Open, Pace, Reason, Whose};
 
 /// The most lines of a closing mail's story: what is more is counted. Fifteen hundred of the longest fit into a message.
 const STORY_MAX: usize = 120;
@@ -36,6 +37,10 @@ pub struct Chapter {
     pub number: u32,
     /// When it was written.
     pub now: Timestamp,
+    /// When the incident began.
+    pub opened: Timestamp,
+    /// What made it go out at once, where something did.
+    pub reason: Option<Reason>,
     /// How fast the incident is told.
     pub pace: Pace,
     /// What was made in it and isn't seen undone.
@@ -56,6 +61,9 @@ pub(super) struct Incident {
     pub id: String,
     pub number: u32,
     pub kind: Kind,
+    pub opened: Moment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenLine>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -89,6 +97,8 @@ impl Incident {
             id: chapter.id.to_string(),
             number: chapter.number,
             kind: chapter.kind,
+            opened: Moment::new(chapter.opened, style),
+            reason: chapter.reason,
             open: chapter.open.iter().take(OPEN_MAX).map(OpenLine::new).collect(),
             open_left_out: chapter.open.len().saturating_sub(OPEN_MAX),
             now: Moment::new(chapter.now, style),
@@ -97,11 +107,19 @@ impl Incident {
     }
 
     /// When something began: its time, and its day if that is not the mail's.
-    pub fn when(&self, span: &Option<Span>) -> String {
-        let Some(Span { from, .. }) = span else { return "?".to_owned() };
-        let (day, mail) = (from.at().strftime("%F").to_string(), self.now.at().strftime("%F").to_string());
-        let format = if day == mail { "%H:%M:%S" } else { "%F %H:%M:%S" };
-        from.at().strftime(format).to_string()
+    pub fn when(&self, span: &Span) -> String {
+        let began = span.begins();
+        began.strip_prefix(&self.day()).map_or_else(|| began.clone(), str::to_owned)
+    }
+
+    /// The mail's day, as it stands in front of a time.
+    fn day(&self) -> String {
+        self.now.at().strftime("%F ").to_string()
+    }
+
+    /// How much is open, if anything is.
+    pub fn left(&self) -> Option<usize> {
+        Some(self.open.len() + self.open_left_out).filter(|left| *left > 0)
     }
 
     /// The mail before this one.
@@ -130,15 +148,32 @@ pub(super) struct Closing<'a> {
     pub goes_on: bool,
 }
 
-/// The document of a closing mail, as `docs/notice.schema.json` describes it.
+impl Closing<'_> {
+    /// The story in order of time, the mail's own day left out. A line that begins with no time is of its mail's last.
+    pub fn lines(&self) -> Vec<&str> {
+        let mut last = "";
+        let mut lines: Vec<(&str, &str)> = Vec::new();
+        for line in self.story {
+            last = time_of(line).unwrap_or(last);
+            lines.push((last, line));
+        }
+        lines.sort_by_key(|(time, _)| *time);
+        let day = self.incident.day();
+        lines.into_iter().map(|(_, line)| line.strip_prefix(&day).unwrap_or(line)).collect()
+    }
+}
+
+/// The time that a line of a story begins with: `2026-11-24 09:27:14`.
+fn time_of(line: &str) -> Option<&str> {
+    let time = line.get(..19)?;
+    let digit = |index: usize| time.as_bytes()[index].is_ascii_digit();
+    [0, 3, 5, 8, 11, 14, 17, 18].into_iter().all(digit).then_some(time)
+}
+
+/// What the document of a closing mail has beside what all notices have.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    schema: &'static str,
-    kind: &'static str,
-    subject: &'a str,
-    time: String,
-    function: &'a Clean,
+struct Closed<'a> {
     incident: &'a Incident,
     account: Option<&'a Account>,
     story: &'a [&'a str],
@@ -181,19 +216,21 @@ impl Message {
             left_out: story.len() - shown.len(),
             goes_on,
         };
-        let subject = Subject::closing(closing.account.as_ref(), whose, chapter);
+        let subject = Subject::closing(closing.account.as_ref(), whose, goes_on, chapter);
         let document = Document {
-            schema: "root-usage-notice/1",
+            schema: SCHEMA,
             kind: "incident-closed",
             subject: subject.as_str(),
             time: chapter.now.to_string(),
             function: &closing.function,
-            incident: &closing.incident,
-            account: closing.account.as_ref(),
-            story: shown,
-            lines_left_out: closing.left_out,
-            event_ids: ids().take(EVENT_IDS_MAX).map(|id| Clean::name(id).to_string()).collect(),
-            event_ids_left_out: ids().count().saturating_sub(EVENT_IDS_MAX),
+            about: Closed {
+                incident: &closing.incident,
+                account: closing.account.as_ref(),
+                story: shown,
+                lines_left_out: closing.left_out,
+                event_ids: ids().take(EVENT_IDS_MAX).map(|id| Clean::name(id).to_string()).collect(),
+                event_ids_left_out: ids().count().saturating_sub(EVENT_IDS_MAX),
+            },
         };
         let document = serde_json::to_string(&document).unwrap_or_default();
         let text = style.language.0.mail(&Mail::Closing(&closing)).unwrap_or_else(|_| subject.as_str().to_owned());

@@ -1,5 +1,7 @@
 //! What a mail says of one action.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::account::Account;
@@ -32,6 +34,12 @@ pub(super) struct Facts {
     pub time: Option<Moment>,
     pub region: Option<Clean>,
     pub source: Option<Clean>,
+    /// The operator's network that it is in.
+    #[serde(skip)]
+    pub network: Option<String>,
+    /// Networks are known, and it is in none of them.
+    #[serde(skip)]
+    pub in_no_network: bool,
     #[serde(rename = "userAgent")]
     pub agent: Option<Clean>,
     pub account: Option<Account>,
@@ -64,6 +72,10 @@ impl Facts {
             Some(false) => Some(Because::NoMfa),
             None => Some(Because::MfaNotSaid),
         };
+        // Behind an endpoint of somebody else, an address is what they say it is.
+        let address = record.source_ip().filter(|_| !record.by_foreign_endpoint());
+        let address: Option<IpAddr> = address.and_then(|source| source.parse().ok());
+        let network = style.trusted_networks.iter().find(|known| address.is_some_and(|it| known.network.contains(&it)));
         let long_lived_key = access == Access::LongLivedKey && record.is_root();
         Self {
             severity: action.severity,
@@ -78,6 +90,8 @@ impl Facts {
             time: record.event_time().map(|time| Moment::new(time, style)),
             region: record.region().map(Clean::name),
             source: record.source_ip().map(Clean::source),
+            in_no_network: address.is_some() && network.is_none() && !style.trusted_networks.is_empty(),
+            network: network.map(|network| Clean::text(&network.to_string(), SHORT_TEXT).to_string()),
             agent: record.user_agent().map(|text| Clean::quoted(&masked(text, style), LONG_TEXT)),
             account_name: account.as_ref().and_then(|account| account.name.clone()),
             account,

@@ -9,7 +9,7 @@ use super::account::Account;
 use super::list::LIST_MAX;
 use super::moment::{Moment, Span};
 use super::{Clean, Style};
-use crate::alert::{Counts, Held, Kind, Tally};
+use crate::alert::{Counts, Held, HeldKind, Tally};
 use crate::directory::Names;
 
 /// What earlier mails would have told.
@@ -66,10 +66,10 @@ impl<T: Display> Counted<T> {
 
 impl HeldBack {
     pub(super) fn new(held: &Held, names: &Names, style: &Style) -> Self {
-        let count = |kind: Kind| held.records.get(&kind).map_or(0, |tally| tally.count);
+        let count = |kind: HeldKind| held.records.get(&kind).map_or(0, |tally| tally.count);
         Self {
-            low: count(Kind::SignIns) + count(Kind::Others),
-            password_recoveries: count(Kind::Recoveries),
+            low: count(HeldKind::SignIns) + count(HeldKind::Others),
+            password_recoveries: count(HeldKind::Recoveries),
             unreadable: held.unreadable,
             damaged: held.damaged,
             tallies: held.records.iter().map(|(kind, tally)| HeldTally::new(*kind, tally, names, style)).collect(),
@@ -82,7 +82,7 @@ impl HeldBack {
 }
 
 impl HeldTally {
-    fn new(kind: Kind, tally: &Tally, names: &Names, style: &Style) -> Self {
+    fn new(kind: HeldKind, tally: &Tally, names: &Names, style: &Style) -> Self {
         // A network is no address: `2001:db8::/64`.
         let source = |source: &str| match source.parse::<ipnet::IpNet>() {
             Ok(network) => Clean::network(&network),
@@ -90,9 +90,9 @@ impl HeldTally {
         };
         Self {
             kind: match kind {
-                Kind::SignIns => "failed-root-sign-ins",
-                Kind::Recoveries => "password-recovery-requests",
-                Kind::Others => "low",
+                HeldKind::SignIns => "failed-root-sign-ins",
+                HeldKind::Recoveries => "password-recovery-requests",
+                HeldKind::Others => "low",
             },
             count: tally.count,
             accounts: Counted::new(&tally.accounts, |id| Account::new(id, names)),

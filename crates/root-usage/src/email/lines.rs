@@ -55,7 +55,7 @@ pub(super) struct LeftOut {
     #[serde(flatten)]
     pub fold: Fold,
     /// The gravest first.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<ActionKind>,
     /// How many kinds more there are, and how many actions those have.
     pub other_kinds: usize,
     pub other_actions: usize,
@@ -64,7 +64,7 @@ pub(super) struct LeftOut {
 /// What one service did in one way, and how often.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Kind {
+pub(super) struct ActionKind {
     pub service: Option<Clean>,
     #[serde(rename = "eventName")]
     pub action: Option<Clean>,
@@ -72,7 +72,7 @@ pub(super) struct Kind {
     pub count: usize,
 }
 
-impl Kind {
+impl ActionKind {
     /// The count, as a person reads large numbers: `1,463`.
     pub(super) fn times(&self) -> String {
         let digits = self.count.to_string();
@@ -198,6 +198,11 @@ pub(super) fn details(action: &Action, style: &Style) -> Details {
 }
 
 impl Fold {
+    /// When the last of them was, if they are more than a moment.
+    pub(super) fn until(&self) -> Option<String> {
+        self.span.as_ref()?.until()
+    }
+
     fn new(actions: &[&Action], style: &Style, budget: &Budget) -> Self {
         let ids = || actions.iter().filter_map(|action| action.record.event_id());
         Self {
@@ -245,7 +250,7 @@ impl LeftOut {
             kinds[place].2 += 1;
         }
         let others = kinds.split_off(budget.kinds.min(kinds.len()));
-        let named = |((_, _, outcome), record, count): (KindOf<'_>, &Record, usize)| Kind {
+        let named = |((_, _, outcome), record, count): (KindOf<'_>, &Record, usize)| ActionKind {
             service: record.service().map(Clean::name),
             action: record.event_name().map(Clean::name),
             outcome,

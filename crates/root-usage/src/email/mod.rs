@@ -17,6 +17,7 @@ mod short;
 mod step;
 mod story;
 mod subject;
+mod verdict;
 mod view;
 
 use jiff::tz::TimeZone;
@@ -31,6 +32,7 @@ pub(crate) use sanitize::Clean;
 pub use short::Short;
 pub use story::Story;
 pub use subject::{SUBJECT_MAX, Subject};
+use verdict::Verdict;
 use view::View;
 
 use crate::alert::{Alert, TrustedNetwork};
@@ -143,18 +145,18 @@ impl Message {
         in_time: impl Fn() -> bool,
     ) -> Result<(Self, bool), EmailError> {
         let subject = Subject::of(alert, &answers.names, chapter);
-        let mut message = Self {
-            sms: format!("{} {}", subject.as_str(), alert.id).chars().take(SMS_MAX).collect(),
-            subject,
-            text: String::new(),
-            document: String::new(),
-        };
+        let mut message = Self { sms: String::new(), subject, text: String::new(), document: String::new() };
         for budget in &BUDGETS {
             let view = View::new(alert, answers, chapter, style, budget, message.subject.as_str());
             let mail = match chapter {
                 Some(Chapter { kind: Kind::Update, .. }) => Mail::Update(&view),
                 Some(Chapter { kind: Kind::AtOnce, .. }) => Mail::AtOnce(&view),
                 _ => Mail::Alert(&view),
+            };
+            message.sms = match Verdict::of(alert, &answers.names, &chapter.map(Chapter::tag).unwrap_or_default()) {
+                // What waited is told by its counts.
+                Some(verdict) if !matches!(mail, Mail::Update(_)) => verdict.sms(&view.steps),
+                _ => message.subject.as_str().chars().take(SMS_MAX).collect(),
             };
             message.text = style.language.0.mail(&mail).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;

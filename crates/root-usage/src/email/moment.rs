@@ -35,6 +35,11 @@ impl Moment {
         Self { at, local }
     }
 
+    /// The operator's own time, where one is set.
+    pub(super) fn local(&self) -> Option<&str> {
+        self.local.as_deref()
+    }
+
     /// Without the local time, for lists.
     pub(super) fn utc(&self) -> String {
         self.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
@@ -62,5 +67,25 @@ impl Span {
         };
         let (from, to) = actions.filter_map(|action| action.record.event_time()).fold(None, both)?;
         Some(Self { from: Moment::new(from, style), to: Moment::new(to, style) })
+    }
+
+    /// From when to when, the day once if it is one; `between` is what the language has there.
+    pub(super) fn joined(&self, between: &str) -> String {
+        match self.until() {
+            Some(until) => format!("{}{between}{until} UTC", self.begins()),
+            None => self.from.utc(),
+        }
+    }
+
+    /// When it begins, in front of a line that stands in order of time.
+    pub(super) fn begins(&self) -> String {
+        self.from.at.strftime("%F %H:%M:%S").to_string()
+    }
+
+    /// When it ends, if that is later: with its day, if that is another.
+    pub(super) fn until(&self) -> Option<String> {
+        let day = |moment: &Moment| moment.at.strftime("%F").to_string();
+        let format = if day(&self.from) == day(&self.to) { "%H:%M:%S" } else { "%F %H:%M:%S" };
+        (self.from != self.to).then(|| self.to.at.strftime(format).to_string())
     }
 }

@@ -26,15 +26,27 @@ pub struct DamagedBatch {
     pub time: Timestamp,
 }
 
+/// The schema of all notices' documents.
+pub(super) const SCHEMA: &str = "root-usage-notice/1";
+
 /// The JSON document of a notice, as `docs/notice.schema.json` describes it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    schema: &'static str,
-    kind: &'static str,
-    subject: &'a str,
-    time: String,
-    function: &'a Clean,
+pub(super) struct Document<'a, A> {
+    pub schema: &'static str,
+    pub kind: &'static str,
+    pub subject: &'a str,
+    pub time: String,
+    pub function: &'a Clean,
+    /// What only this kind of notice has.
+    #[serde(flatten)]
+    pub about: A,
+}
+
+/// What the document has of a batch. Of a test it has none of it, and says so.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Batch<'a> {
     log_group: Option<&'a Clean>,
     log_stream: Option<&'a Clean>,
     reason: Option<&'a Clean>,
@@ -75,14 +87,12 @@ impl Message {
         let text = style.language.0.mail(&Mail::Test(&test));
         let subject = Subject::clipped(&format!("[TEST] Alerts of {} reach you", test.function));
         let document = Document {
-            schema: "root-usage-notice/1",
+            schema: SCHEMA,
             kind: "test",
             subject: subject.as_str(),
             time: time.to_string(),
             function: &test.function,
-            log_group: None,
-            log_stream: None,
-            reason: None,
+            about: Batch::default(),
         };
         notice(&subject, text, &document)
     }
@@ -109,14 +119,16 @@ impl Message {
         let place = damaged.log_group.as_ref().map_or("an unknown log group", Clean::as_str);
         let subject = Subject::clipped(&format!("[HIGH] A batch could not be read: {place}"));
         let document = Document {
-            schema: "root-usage-notice/1",
+            schema: SCHEMA,
             kind: "damaged-batch",
             subject: subject.as_str(),
             time: batch.time.to_string(),
             function: &damaged.function,
-            log_group: damaged.log_group.as_ref(),
-            log_stream: damaged.log_stream.as_ref(),
-            reason: Some(&damaged.reason),
+            about: Batch {
+                log_group: damaged.log_group.as_ref(),
+                log_stream: damaged.log_stream.as_ref(),
+                reason: Some(&damaged.reason),
+            },
         };
         notice(&subject, text, &document)
     }
@@ -126,7 +138,11 @@ fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-fn notice(subject: &Subject, text: askama::Result<String>, document: &Document) -> Result<Message, EmailError> {
+fn notice(
+    subject: &Subject,
+    text: askama::Result<String>,
+    document: &Document<'_, Batch<'_>>,
+) -> Result<Message, EmailError> {
     Ok(Message {
         subject: subject.clone(),
         text: text.map_err(EmailError::Render)?,

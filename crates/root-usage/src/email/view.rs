@@ -76,6 +76,7 @@ pub(super) struct View {
     #[serde(rename = "heldBack")]
     pub held: HeldBack,
     pub may_be_repeated: bool,
+    pub without_ledger: bool,
 }
 
 /// Why a severity is higher than what was done alone would be.
@@ -270,6 +271,7 @@ impl View {
             links: Links::new(alert),
             held: HeldBack::new(&alert.held, names, style),
             may_be_repeated: alert.may_be_repeated,
+            without_ledger: alert.without_ledger,
         }
     }
 
@@ -303,6 +305,13 @@ fn clean(signal: Signal) -> Signal {
 }
 
 impl Section {
+    /// The signals that the facts above them don't tell: of one source these say whether it is known.
+    pub(super) fn notes(&self) -> impl Iterator<Item = &Signal> {
+        let told = self.sources.shown.len() == 1 && (self.first.network.is_some() || self.first.in_no_network);
+        let of_source = |signal: &Signal| matches!(signal, Signal::TrustedSource { .. } | Signal::UnknownSource { .. });
+        self.signals.iter().filter(move |signal| !(told && of_source(signal)))
+    }
+
     fn new(answered: Answered<'_>, alert: &Alert, names: &Names, style: &Style, budget: &Budget) -> Self {
         let (actor, access, call) = (answered.actor, answered.access(), answered.root_call());
         let (reads, serious): (Vec<&Action>, Vec<&Action>) =

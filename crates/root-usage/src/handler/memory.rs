@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Form;
-use crate::alert::{Actor, Alert, AlertId, Held, Kind};
+use crate::alert::{Actor, Alert, AlertId, Held, HeldKind};
 
 /// How many mailed records, and how many mails that may have arrived, are remembered.
 const REMEMBERED_MAX: usize = 4096;
@@ -45,7 +45,7 @@ struct Remembered {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Limited {
     /// What root, or whoever tries to be, does. In all accounts together: whoever tries one tries sixty.
-    Root(Kind),
+    Root(HeldKind),
     /// What somebody else does, by ARN: of a role's sessions the role's, for whoever assumes it chooses the session's name.
     /// `None` are those that came after [`WHO_MAX`] others.
     Other(Option<String>),
@@ -76,8 +76,8 @@ impl Limited {
     }
 
     fn of_actor(actor: &Actor) -> Option<Self> {
-        match Kind::of(actor)? {
-            Kind::Others => {
+        match HeldKind::of(actor)? {
+            HeldKind::Others => {
                 let record = &actor.gravest().record;
                 let role = record.text(&["userIdentity", "sessionContext", "sessionIssuer", "arn"]);
                 let who = role.or_else(|| record.arn()).or_else(|| record.text(&["userIdentity", "principalId"]));

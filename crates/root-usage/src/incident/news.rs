@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use filter_pattern::json::Json;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::alert::{Action, Alert, Category, severity_of_deed};
@@ -46,9 +47,31 @@ pub(crate) const FOR_ACTION: Budget = Budget { times: 10, pause: None };
 /// Mails at once for a new address: whoever has a network of machines has many.
 pub(crate) const FOR_SOURCE: Budget = Budget { times: 3, pause: Some(SignedDuration::from_mins(15)) };
 
+/// Why something is worth a mail at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// What was done is grave.
+    Deed,
+    /// A change, the first of its kind.
+    Change,
+    /// A sign-in.
+    SignIn,
+    /// A sign-in that failed past the first factor.
+    SecondFactor,
+    /// The session is new.
+    Session,
+    /// The long-lived key is new.
+    Key,
+    /// The source address is new.
+    Source,
+}
+
 /// Something that is worth a mail at once, if it is new in its incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
+    /// Why it is.
+    pub reason: Reason,
     /// What it is. A second one with the same topic is no news.
     pub topic: Topic,
     /// What else is not news after it: a session that begins with a sign-in is announced by it.
@@ -93,25 +116,27 @@ fn of_action(action: &Action) -> Vec<News> {
     let name = [record.service(), record.event_name()].map(Option::unwrap_or_default);
     let of_action = || Some((topic("mails", &name), FOR_ACTION));
     let mut all = Vec::new();
-    let mut add = |topic, also, limit| all.push(News { topic, also, limit });
+    let mut add = |reason, topic, also, limit| all.push(News { reason, topic, also, limit });
     match action.category {
         Category::FailedSignIn => return all,
-        Category::SignIn => add(once("sign-in", record), beginning(record), of_action()),
-        Category::FailedSecondFactor => add(once("second-factor", record), Vec::new(), of_action()),
+        Category::SignIn => add(Reason::SignIn, once("sign-in", record), beginning(record), of_action()),
+        Category::FailedSecondFactor => {
+            add(Reason::SecondFactor, once("second-factor", record), Vec::new(), of_action());
+        }
         category if severity_of_deed(record, category) == Severity::Critical => {
-            add(deed(record, name), vec![topic("change", &name)], of_action());
+            add(Reason::Deed, deed(record, name), vec![topic("change", &name)], of_action());
         }
         Category::Read => {}
-        _ if done => add(topic("change", &name), Vec::new(), of_action()),
+        _ if done => add(Reason::Change, topic("change", &name), Vec::new(), of_action()),
         _ => {}
     }
     if record.by_long_lived_key() {
-        add(topic("key", &[record.access_key_id().unwrap_or_default()]), Vec::new(), None);
+        add(Reason::Key, topic("key", &[record.access_key_id().unwrap_or_default()]), Vec::new(), None);
     } else if let Some(session) = session(record) {
-        add(session, Vec::new(), None);
+        add(Reason::Session, session, Vec::new(), None);
     }
     if let Some(source) = record.source_ip().and_then(network) {
-        add(topic("source", &[&source]), Vec::new(), Some((topic("sources", &[]), FOR_SOURCE)));
+        add(Reason::Source, topic("source", &[&source]), Vec::new(), Some((topic("sources", &[]), FOR_SOURCE)));
     }
     all
 }

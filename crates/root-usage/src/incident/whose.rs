@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::alert::{Actor, Alert, Held, Identity, Kind};
+use crate::alert::{Actor, Alert, Held, HeldKind, Identity};
 
 /// The most identities of one delivery that have an incident each. With more, the delivery is told in a mail of its own.
 pub const IDENTITIES_MAX: usize = 20;
@@ -44,8 +44,8 @@ impl Whose {
     pub fn of(actor: &Actor) -> Self {
         let record = &actor.gravest().record;
         let account = actor.first(|record| record.account()).unwrap_or_default().to_owned();
-        match Kind::of(actor) {
-            Some(Kind::SignIns | Kind::Recoveries) => Self::FailedSignIns,
+        match HeldKind::of(actor) {
+            Some(HeldKind::SignIns | HeldKind::Recoveries) => Self::FailedSignIns,
             _ if actor.identity == Identity::Root => Self::Root { account },
             _ => {
                 let role = record.text(&["userIdentity", "sessionContext", "sessionIssuer", "arn"]);

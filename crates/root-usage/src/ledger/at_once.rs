@@ -4,9 +4,9 @@ use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
 use super::{Ledger, PartKey, Spent};
-use crate::incident::{ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News, Topic};
+use crate::incident::{ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News, Reason, Topic};
 
-/// Whether a part goes out at once, or from when on; [`Spent::Never`] if it has nothing that is new.
+/// Whether a part goes out at once, or from when on, and why; [`Spent::Never`] if it has nothing that is new.
 ///
 /// The first of an incident always has: what is new in it is [remembered](remember) after it is told, so that it waits for
 /// fewer answers.
@@ -21,11 +21,12 @@ pub async fn at_once<L: Ledger>(
     key: PartKey,
     all: &[News],
     now: Timestamp,
-) -> Result<Spent, L::Error> {
-    if !is_first && !remember(ledger, id, key, all, now).await? {
-        return Ok(Spent::Never);
+) -> Result<(Spent, Option<Reason>), L::Error> {
+    let reason = if is_first { None } else { remember(ledger, id, key, all, now).await? };
+    if !is_first && reason.is_none() {
+        return Ok((Spent::Never, None));
     }
-    mails_left(ledger, id, key, now).await
+    Ok((mails_left(ledger, id, key, now).await?, reason))
 }
 
 /// Whether the minute has a mail left, of this incident and of all of them.
@@ -53,7 +54,7 @@ pub async fn spend_minute<L: Ledger>(ledger: &L, id: IncidentId, key: PartKey, n
     ledger.spend(Some(id), ALL, IN_INCIDENT, key, now).await.map(|_| ())
 }
 
-/// Remembers what a part brought to its incident; whether any of it was new there, and may cause a mail.
+/// Remembers what a part brought to its incident; the gravest of it that was new there and may cause a mail, if any was.
 ///
 /// # Errors
 ///
@@ -64,9 +65,9 @@ pub async fn remember<L: Ledger>(
     key: PartKey,
     all: &[News],
     now: Timestamp,
-) -> Result<bool, L::Error> {
+) -> Result<Option<Reason>, L::Error> {
     if all.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let topics: Vec<Topic> = all.iter().map(|news| news.topic).collect();
     let is_new = ledger.is_new(id, &topics, key).await?;
@@ -75,7 +76,12 @@ pub async fn remember<L: Ledger>(
     if !announced.is_empty() {
         ledger.is_new(id, &announced, key).await?;
     }
-    let limits = new.iter().filter_map(|news| news.limit);
-    let spent = try_join_all(limits.map(|(topic, budget)| ledger.spend(Some(id), topic, budget, key, now))).await?;
-    Ok(new.iter().any(|news| news.limit.is_none()) || spent.contains(&Spent::Taken))
+    let spent = try_join_all(new.iter().map(|news| async move {
+        match news.limit {
+            Some((topic, budget)) => ledger.spend(Some(id), topic, budget, key, now).await,
+            None => Ok(Spent::Taken),
+        }
+    }));
+    let spent = spent.await?;
+    Ok(new.iter().zip(spent).find_map(|(news, spent)| (spent == Spent::Taken).then_some(news.reason)))
 }

@@ -65,6 +65,8 @@ pub struct Part {
     pub whose: Whose,
     /// It closes its incident, and has no delivery.
     pub closes: bool,
+    /// When the incident began that it closes.
+    pub opened: Option<Timestamp>,
     /// The incident, once it is known.
     pub incident: Option<IncidentId>,
     /// From when on anybody tells it.

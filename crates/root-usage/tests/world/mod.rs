@@ -1,6 +1,7 @@
 //! A world of several instances, made from a seed.
 
 mod ledger;
+mod wrong;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -21,61 +22,7 @@ use root_usage::ledger::{InMemory, Ledger};
 use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
 
 use crate::deeds::{Deed, after, delivery};
-
-/// A bug that an earlier design had, or that is easily made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
-    /// A part is kept though it was told.
-    NoLookAtKeeping,
-    /// Which part opened an incident is not kept.
-    FirstIsForgotten,
-    /// An incident is closed while others are at its parts.
-    ClosesBeforeParts,
-    /// What is under way is not kept.
-    KeepsNothing,
-    /// What was kept is never looked for.
-    NobodyTicks,
-    /// A lease is ignored: whoever comes takes the part.
-    NoLease,
-    /// What was kept of a delivery is gone when it is due.
-    LosesEvents,
-}
-
-impl Bug {
-    pub const ALL: [Self; 7] = [
-        Self::NoLookAtKeeping,
-        Self::FirstIsForgotten,
-        Self::ClosesBeforeParts,
-        Self::KeepsNothing,
-        Self::NobodyTicks,
-        Self::NoLease,
-        Self::LosesEvents,
-    ];
-}
-
-/// What can go wrong at a call.
-#[derive(Debug, Clone, Copy)]
-pub enum Fault {
-    FailsBefore,
-    FailsAfter,
-    DropsBefore,
-    DropsAfter,
-    /// It is made twice, and the second answer counts.
-    Twice,
-}
-
-impl Fault {
-    pub const ALL: [Self; 5] = [Self::FailsBefore, Self::FailsAfter, Self::DropsBefore, Self::DropsAfter, Self::Twice];
-}
-
-/// What goes wrong in a run.
-#[derive(Clone)]
-pub enum Faults {
-    /// So many, anywhere.
-    Any(usize),
-    /// This, at the call of this number.
-    At(usize, Fault),
-}
+pub use wrong::{Bug, Fault, Faults};
 
 /// What became of a record.
 pub struct Fate {

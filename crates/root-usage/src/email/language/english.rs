@@ -13,7 +13,7 @@ use crate::email::related::{Before, History};
 use crate::email::step::{Step, Whose};
 use crate::email::view::{Because, Who};
 use crate::history::Why;
-use crate::incident::{Kind, Whose as Incident};
+use crate::incident::{Kind, Reason, Whose as Incident};
 use crate::record::Outcome;
 
 #[derive(Template)]

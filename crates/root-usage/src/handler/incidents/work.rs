@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::super::Run;
 use crate::alert::Alert;
 use crate::email::Chapter;
-use crate::incident::{Changes, IncidentId, Kind, Pace, Whose, news, open, wait};
+use crate::incident::{Changes, IncidentId, Kind, Pace, Reason, Whose, news, open, wait};
 use crate::ledger::{
     Current, Kept, Ledger, Owner, Part, PartKey, Spent, Told, at_once, mails_left, remember, spend_minute,
 };
@@ -51,6 +51,7 @@ pub(super) struct Work<'l, L> {
 /// The incident that a part belongs to.
 struct Place {
     incident: IncidentId,
+    opened: Timestamp,
     is_first: bool,
     /// Where it was opened just now, what its minute has left.
     spent: Option<Spent>,
@@ -69,6 +70,23 @@ impl Begun {
     }
 }
 
+/// What a mail is about, and why it goes out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Occasion {
+    pub id: IncidentId,
+    pub kind: Kind,
+    /// What of it made it go out at once.
+    pub reason: Option<Reason>,
+    /// When the incident began, where that is known without asking.
+    pub opened: Option<Timestamp>,
+}
+
+impl Occasion {
+    pub(super) fn new(id: IncidentId, kind: Kind) -> Self {
+        Self { id, kind, reason: None, opened: None }
+    }
+}
+
 /// What is to be done about a part now.
 pub(super) enum Entry {
     /// Nothing: it waits, or another invocation is at it.
@@ -77,8 +95,7 @@ pub(super) enum Entry {
     Told,
     /// Tell it.
     Tell {
-        incident: IncidentId,
-        kind: Kind,
+        occasion: Occasion,
         /// Another invocation was at it, and may have told it.
         again: bool,
     },
@@ -105,6 +122,7 @@ impl<'l, L: Ledger> Work<'l, L> {
             key,
             whose: whose.clone(),
             closes: false,
+            opened: None,
             incident: None,
             due: self.now.saturating_add(INTAKE).unwrap_or(Timestamp::MAX),
             lease: self.lease,
@@ -136,15 +154,16 @@ impl<'l, L: Ledger> Work<'l, L> {
             }
             Kept::Before(_) => return Ok(Entry::Waits),
         };
-        let Place { incident, is_first, spent } = self.place(whose, key, begun.current).await?;
-        let spent = match spent {
-            Some(spent) => spent,
+        let Place { incident, opened, is_first, spent } = self.place(whose, key, begun.current).await?;
+        let (spent, reason) = match spent {
+            Some(spent) => (spent, None),
             None => at_once(self.ledger, incident, is_first, key, &news(part), self.now).await?,
         };
         let due = match spent {
             Spent::Taken => {
                 let kind = if is_first { Kind::First } else { Kind::AtOnce };
-                return Ok(Entry::Tell { incident, kind, again });
+                let occasion = Occasion { id: incident, kind, reason, opened: Some(opened) };
+                return Ok(Entry::Tell { occasion, again });
             }
             Spent::From(due) => due,
             Spent::Never => self.now.saturating_add(wait(part).at(&self.pace)).unwrap_or(Timestamp::MAX),
@@ -162,13 +181,18 @@ impl<'l, L: Ledger> Work<'l, L> {
             opened: self.now,
             last: self.now,
         };
-        let at = |incident, is_first, spent| Place { incident, is_first, spent };
+        let at = |current: &Current, is_first, spent| Place {
+            incident: current.id,
+            opened: current.opened,
+            is_first,
+            spent,
+        };
         for _ in 0..ATTEMPTS {
             match &current {
-                Some(current) if current.first == key => return Ok(at(current.id, true, None)),
+                Some(current) if current.first == key => return Ok(at(current, true, None)),
                 Some(current) if !self.pace.is_over(current.opened, current.last, self.now) => {
                     if self.ledger.touch(whose, current.id, self.now).await? {
-                        return Ok(at(current.id, false, None));
+                        return Ok(at(current, false, None));
                     }
                 }
                 old => {
@@ -177,14 +201,14 @@ impl<'l, L: Ledger> Work<'l, L> {
                     // Both at once: a mail that somebody waits for takes one answer less.
                     let (opened, spent) = try_join(open, mails_left(self.ledger, new.id, key, self.now)).await?;
                     if opened {
-                        return Ok(at(new.id, true, Some(spent)));
+                        return Ok(at(&new, true, Some(spent)));
                     }
                 }
             }
             current = self.ledger.current(whose).await?;
         }
         // Others win each time; an incident of its own tells it all the same.
-        Ok(at(new.id, true, None))
+        Ok(at(&new, true, None))
     }
 
     /// The part that closes an incident.
@@ -194,6 +218,7 @@ impl<'l, L: Ledger> Work<'l, L> {
             key: PartKey(key),
             whose: current.whose.clone(),
             closes: true,
+            opened: Some(current.opened),
             incident: Some(current.id),
             due: self.now,
             lease: Timestamp::UNIX_EPOCH,
@@ -262,19 +287,19 @@ impl<'l, L: Ledger> Work<'l, L> {
     /// two that come at once, the other may be faster.
     pub(super) async fn chapter(
         &self,
-        (whose, id): (&Whose, IncidentId),
-        kind: Kind,
+        whose: &Whose,
+        Occasion { id, mut kind, reason, mut opened }: Occasion,
         parts: &[PartKey],
         changes: &Changes,
     ) -> Result<Chapter, L::Error> {
-        let opens = match kind {
-            Kind::First | Kind::Closing => false,
-            Kind::AtOnce | Kind::Update => {
-                let current = self.ledger.current(whose).await?;
-                current.is_some_and(|current| current.id == id && parts.contains(&current.first))
+        if let Kind::AtOnce | Kind::Update = kind
+            && let Some(current) = self.ledger.current(whose).await?.filter(|current| current.id == id)
+        {
+            opened = Some(current.opened);
+            if parts.contains(&current.first) {
+                kind = Kind::First;
             }
-        };
-        let kind = if opens { Kind::First } else { kind };
+        }
         // The first has all of it, and what goes out at once waits for nothing.
         let open = match kind {
             Kind::First | Kind::AtOnce => Vec::new(),
@@ -283,7 +308,10 @@ impl<'l, L: Ledger> Work<'l, L> {
             }
         };
         let number = if kind == Kind::First { 1 } else { self.ledger.number(id).await? };
-        Ok(Chapter { id, kind, number, now: self.now, pace: self.pace, open })
+        let opened = opened.unwrap_or(self.now);
+        // Where all is told, nobody waited for it to be quiet.
+        let pace = if self.all { Pace { quiet: SignedDuration::ZERO, ..self.pace } } else { self.pace };
+        Ok(Chapter { id, kind, number, now: self.now, opened, reason, pace, open })
     }
 
     /// Says of parts that they are told, and forgets them.

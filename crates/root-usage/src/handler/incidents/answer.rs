@@ -1,0 +1,58 @@
+//! The ledger's answers: how long they are waited for, and what follows where there is none.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
+use super::super::{Handler, Run};
+use crate::directory::Directory;
+use crate::error::chain;
+use crate::history::History;
+use crate::ledger::Ledger;
+use crate::notify::Notify;
+
+/// How long a mail waits for the ledger.
+pub(super) const LEDGER_TIME: Duration = Duration::from_millis(1500);
+
+/// How long the ledger is left alone after it failed.
+const LEDGER_RESTS: Duration = Duration::from_secs(60);
+
+impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
+    /// Whether the ledger is left alone: it failed a short while ago.
+    pub(super) fn is_resting(&self, run: &Run<'_>) -> bool {
+        run.now < *self.ledger_rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the ledger answers in time; nothing while it is left alone.
+    pub(super) async fn ask_ledger<T>(
+        &self,
+        run: &mut Run<'_>,
+        call: impl Future<Output = Result<T, L::Error>>,
+    ) -> Option<T> {
+        let answer = if self.is_resting(run) { None } else { Some(timeout(LEDGER_TIME, call).await) };
+        self.answered(run, answer)
+    }
+
+    /// What the ledger answered, if it was asked and did so in time. A failure is counted and logged, and it is left alone
+    /// for a while.
+    pub(super) fn answered<T>(
+        &self,
+        run: &mut Run<'_>,
+        answer: Option<Result<Result<T, L::Error>, Elapsed>>,
+    ) -> Option<T> {
+        let error = match answer? {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "there was no answer in time".to_owned(),
+        };
+        let seconds = LEDGER_RESTS.as_secs();
+        tracing::error!(request_id = run.request_id, error, "the ledger failed: it is left alone for {seconds} s");
+        run.report.ledger_failures += 1;
+        let until = run.now.saturating_add(LEDGER_RESTS).unwrap_or(Timestamp::MAX);
+        *self.ledger_rests.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        None
+    }
+}

@@ -1,0 +1,173 @@
+//! What a tick does: it tells what is due, and closes what is quiet.
+
+use std::mem::take;
+
+use futures_util::future::{try_join, try_join_all};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::super::{Handler, HandlerError, Run};
+use super::answer::LEDGER_TIME;
+use super::collected::{Collected, TOGETHER_BYTES};
+use super::work::{Occasion, Together, Work};
+use crate::directory::{Directory, look_up};
+use crate::email::Message;
+use crate::history::History;
+use crate::incident::{IncidentId, Kind, Pace, Whose, changes};
+use crate::ledger::{Current, Ledger, Part, Told};
+use crate::notify::Notify;
+use crate::report::OpenIncident;
+
+/// After so many tries, what is to be told of an incident together is told one by one.
+const TOGETHER_TRIES: u32 = 3;
+
+impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
+    /// Tells what is due, or all that is kept, and closes what is quiet.
+    pub(in super::super) async fn tick(
+        &self,
+        run: &mut Run<'_>,
+        (ledger, pace): &(L, Pace),
+        all: bool,
+    ) -> Result<(), HandlerError<N::Error>> {
+        if self.is_resting(run) {
+            return Ok(());
+        }
+        let work = Work::new(ledger, *pace, run, all || pace.is_off());
+        let due = timeout_at(run.deadlines.reading, work.due()).await;
+        let Some((due, overdue)) = self.answered(run, Some(due)) else { return Ok(()) };
+        run.report.overdue += overdue;
+        let mut result = Ok(());
+        for (id, together) in due {
+            let told = self.tell_together(run, &work, id, together).await;
+            result = result.and(told);
+        }
+        if all && let Some(left) = self.ask_ledger(run, ledger.parts()).await {
+            run.report.left = left.len();
+        }
+        result
+    }
+
+    /// Tells what is due of one incident: in one mail, or in several if it is much.
+    async fn tell_together(
+        &self,
+        run: &mut Run<'_>,
+        work: &Work<'_, L>,
+        id: IncidentId,
+        together: Together,
+    ) -> Result<(), HandlerError<N::Error>> {
+        let Together { whose, mut kind, parts, mut closing } = together;
+        let alone = parts.iter().any(|part| part.tries > TOGETHER_TRIES);
+        let mut collected = Collected::default();
+        for part in parts {
+            if !collected.parts.is_empty() && (alone || collected.bytes > TOGETHER_BYTES) {
+                self.tell_collected(run, work, (&whose, id), kind, take(&mut collected)).await?;
+                kind = Kind::Update;
+            }
+            // What there is no time for stays claimed until the lease is over.
+            let in_time = (self.clock)() < run.deadlines.reading;
+            let again = if in_time { self.ask_ledger(run, self.read_again(work, &part)).await } else { None };
+            match again {
+                Some(found) => collected.add_part(&part, found),
+                // An incident ends with its last part.
+                None => closing = None,
+            }
+        }
+        match closing {
+            Some(closing) => self.tell_closing(run, work, (&whose, id), closing, collected).await,
+            None => self.tell_collected(run, work, (&whose, id), kind, collected).await,
+        }
+    }
+
+    async fn tell_collected(
+        &self,
+        run: &mut Run<'_>,
+        work: &Work<'_, L>,
+        (whose, id): (&Whose, IncidentId),
+        kind: Kind,
+        collected: Collected,
+    ) -> Result<(), HandlerError<N::Error>> {
+        let (parts, alert) = collected.done();
+        let Some(first) = parts.first().copied() else { return Ok(()) };
+        let mut told = Told::default();
+        if let Some(alert) = &alert {
+            let changes = changes(alert);
+            let chapter = self.ask_ledger(run, work.chapter(whose, Occasion::new(id, kind), &parts, &changes)).await;
+            self.tell_now(run, alert, chapter.as_ref()).await?;
+            told = self.what_is_told(Some(id), alert);
+        }
+        let told = async {
+            work.told(&parts, &told).await?;
+            if let Some(alert) = alert {
+                work.spend_minute(id, first).await?;
+                work.remember(id, first, &alert).await?;
+            }
+            Ok(())
+        };
+        let told = timeout(LEDGER_TIME, told).await;
+        self.answered(run, Some(told));
+        Ok(())
+    }
+
+    /// Tells that an incident is quiet, with what is left of it.
+    async fn tell_closing(
+        &self,
+        run: &mut Run<'_>,
+        work: &Work<'_, L>,
+        (whose, id): (&Whose, IncidentId),
+        closing: Part,
+        collected: Collected,
+    ) -> Result<(), HandlerError<N::Error>> {
+        let known = try_join(work.ledger.story(id), work.ledger.current(whose));
+        // Without an answer, whoever claims it next tells it.
+        let Some((story, goes_on)) = self.ask_ledger(run, known).await else { return Ok(()) };
+        let (mut parts, alert) = collected.done();
+        let mut told = Told { incident: Some(id), ..Told::default() };
+        // An incident that told nothing after its first mail is not closed by another one.
+        if story.len() > 1 || alert.is_some() {
+            told = alert.as_ref().map_or(told, |alert| self.what_is_told(Some(id), alert));
+            let occasion = Occasion { opened: closing.opened, ..Occasion::new(id, Kind::Closing) };
+            let chapter = work.chapter(whose, occasion, &[], &told.changes);
+            let Some(chapter) = self.ask_ledger(run, chapter).await else { return Ok(()) };
+            let accounts = whose.account();
+            let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
+            let names = look_up(&self.directory, accounts.into_iter(), deadline).await;
+            let lines: Vec<&str> =
+                story.iter().chain([&told]).flat_map(|told| &told.digest).map(String::as_str).collect();
+            let message = Message::closing(
+                &chapter,
+                whose,
+                &lines,
+                alert.as_ref(),
+                goes_on.is_some(),
+                &names,
+                &self.config.style,
+            );
+            self.publish(run, &message).await?;
+        }
+        parts.push(closing.key);
+        let told = timeout(LEDGER_TIME, work.told(&parts, &told)).await;
+        self.answered(run, Some(told));
+        Ok(())
+    }
+
+    /// Says what is open.
+    pub(in super::super) async fn list(&self, run: &mut Run<'_>, (ledger, _): &(L, Pace)) {
+        let open = async {
+            let (current, parts) = try_join(ledger.all_current(), ledger.parts()).await?;
+            let mails = try_join_all(current.iter().map(|current| ledger.story(current.id))).await?;
+            let open = current.into_iter().zip(mails).map(|(Current { whose, id, opened, last, .. }, mails)| {
+                let waiting = || parts.iter().filter(|part| part.whose == whose && !part.closes);
+                OpenIncident {
+                    id: id.to_string(),
+                    who: whose.to_string(),
+                    opened,
+                    last,
+                    mails: mails.iter().filter(|told| told.incident.is_some()).count(),
+                    waiting: waiting().count(),
+                    until: waiting().map(|part| part.due).min(),
+                }
+            });
+            Ok(open.collect())
+        };
+        run.report.incidents = self.ask_ledger(run, open).await;
+    }
+}
