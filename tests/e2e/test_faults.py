@@ -23,7 +23,7 @@ from test_function import ROOT_EVENT, TAKEN, binary, function, refusal  # noqa: 
 
 REPLAY = "no: Lambda tries again, then it is in the queue"
 AT_ONCE = "no: each delivery is mailed at once, and may repeat an earlier mail"
-WITHOUT_LEDGER = "The memory of incidents failed"
+WITHOUT_LEDGER = "The table that remembers incidents could not be used"
 CRITICAL = "Root created an access key"
 
 
@@ -124,10 +124,10 @@ FAULTS = [
     Fault("with `QuietMinutes=0`, log events from something else arrive by the hundred", "log event could not be read",
           "no: one mail in 15 minutes, and the next one gives the number", "mail", before=[with_messages("Root 0")],
           event=with_messages("Root 1"), mails=0),
-    Fault("bots try to sign in as root all day", "Someone tried to sign in to the console as root",
+    Fault("bots try to sign in as root all day", "Someone tried to sign in to the console of account",
           "no: they are one incident of the whole stack, and its updates give the number", "mail", before=[sign_in_failed(0)],
           event=sign_in_failed(1), mails=0, table="there", waits=1),
-    Fault("with `QuietMinutes=0`, bots try to sign in as root all day", "Someone tried to sign in to the console as root",
+    Fault("with `QuietMinutes=0`, bots try to sign in as root all day", "Someone tried to sign in to the console of account",
           "no: one mail in 15 minutes, and the next one gives the number", "mail", before=[sign_in_failed(0)],
           event=sign_in_failed(1), mails=0),
     Fault("a record is delivered twice", '"duplicate":2', "no: one mail within 30 days, whichever function instance gets it", "report",
