@@ -180,17 +180,16 @@ fn get_id(item: &Item, name: &str) -> Option<IncidentId> {
 pub fn read_part(item: &Item) -> Option<Part> {
     let key = PartKey(bytes(get_text(item, "sk")?)?);
     let whose = get_whose(item);
-    let times = || Some((get_time(item, "due")?, get_time(item, "lease")?));
-    let is_whole = whose.is_none() || times().is_none();
-    let (due, lease) = times().unwrap_or((Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH));
+    let (due, lease) = (get_time(item, "due"), get_time(item, "lease"));
+    let is_whole = whose.is_none() || due.is_none() || lease.is_none();
     Some(Part {
         key,
         whose: whose.unwrap_or(Whose::Unreadable),
         closes: item.get("closes").is_some_and(|closes| closes.as_bool() == Ok(&true)),
         opened: get_time(item, "opened"),
         incident: get_id(item, "incident").filter(|_| !is_whole),
-        due,
-        lease,
+        due: due.filter(|_| !is_whole).unwrap_or(Timestamp::UNIX_EPOCH),
+        lease: lease.unwrap_or(Timestamp::UNIX_EPOCH),
         owner: get_text(item, "holder").and_then(|holder| u64::from_str_radix(holder, 16).ok()).map_or(Owner(0), Owner),
         tries: get_number(item, "tries").and_then(|tries| u32::try_from(tries).ok()).unwrap_or_default(),
         whole: is_whole,

@@ -254,7 +254,7 @@ fn a_mail_that_came_at_once_says_why() {
         (
             Some(Reason::Change),
             Some("change"),
-            "because it is the first change of its kind",
+            "because it has the first change of its kind",
             "初めての種類の変更のため",
         ),
         (Some(Reason::SignIn), Some("sign-in"), "because it is a new sign-in", "新しいサインインのため"),
