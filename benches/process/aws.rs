@@ -1,4 +1,4 @@
-//! SNS and CloudTrail on loopback, over TLS.
+//! SNS, CloudTrail and DynamoDB on loopback, over TLS.
 
 use std::fs;
 use std::io::{BufReader, Write};
@@ -58,6 +58,7 @@ impl Aws {
         vec![
             ("AWS_ENDPOINT_URL_SNS", &self.url),
             ("AWS_ENDPOINT_URL_CLOUDTRAIL", &self.url),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.url),
             ("SSL_CERT_FILE", roots),
             ("AWS_CA_BUNDLE", roots), // Python's
         ]
@@ -106,6 +107,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, tell: &Sender<Instant>) -
                  </PublishResponse>",
             )
         } else {
+            // DynamoDB's too: every condition holds, and nothing is there.
             ("application/x-amz-json-1.1", r#"{"Events":[]}"#)
         };
         let length = answer.len();

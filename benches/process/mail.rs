@@ -43,7 +43,7 @@ struct Measured {
 
 /// What was found out about all of them.
 pub struct Waits {
-    /// The no-op, the function without and with the event history, and what else there is.
+    /// The no-op, the function without and with the event history, with that and the ledger, and what else there is.
     measured: Vec<Measured>,
     /// Whether the shares were real; otherwise what they would bring is worked out from the CPU time.
     real: bool,
@@ -55,8 +55,8 @@ struct Start {
     wall: Figures,
 }
 
-/// What is measured: the no-op, the function without and with the event history, the same of an earlier version, and a
-/// Python that has boto3.
+/// What is measured: the no-op, the function without and with the event history, with that and the ledger, the first two of
+/// an earlier version, and a Python that has boto3.
 pub fn candidates<'a>(
     aws: &'a Aws,
     noop: &Path,
@@ -75,6 +75,7 @@ pub fn candidates<'a>(
         candidate("no-op, no mail", &[noop], &[], false),
         candidate("root-usage-alert without history", &[binary], &[("HISTORY_MINUTES", "0")], true),
         candidate("root-usage-alert", &[binary], &[], true),
+        candidate("root-usage-alert with the ledger", &[binary], &[("LEDGER_TABLE", "incidents")], true),
     ];
     if let Some(before) = before {
         all.push(candidate("before, without history", &[before], &[("HISTORY_MINUTES", "0")], true));
@@ -156,10 +157,10 @@ fn start(candidate: &Candidate<'_>, share: Option<&Share>, aws: &Aws) -> Start {
 impl Waits {
     /// The rows that have a goal.
     pub fn judge(&self, table: &mut Table) {
-        let [noop, plain, history] = [0, 1, 2].map(|index| &self.measured[index]);
+        let [noop, plain, history, ledger] = [0, 1, 2, 3].map(|index| &self.measured[index]);
         let named = |name: &str| self.measured.iter().find(|one| one.name == name);
         let mut row = |work: &str, most: f64, of: &Measured, value: fn(&Measured) -> f64| {
-            let earlier = if of.name == history.name { "before" } else { "before, without history" };
+            let earlier = if of.name == plain.name { "before, without history" } else { "before" };
             let beside = [("before", named(earlier)), ("no-op", Some(noop)), ("Python with boto3", named(PYTHON))];
             let beside = beside.iter().filter_map(|(name, one)| Some(format!("{name} {:.1} ms", value((*one)?))));
             let beside = beside.collect::<Vec<_>>().join(", ");
@@ -168,6 +169,7 @@ impl Waits {
         };
         row("start to accepted mail over TLS, CPU", 10.0, plain, |one| one.cpu.cold);
         row("the same with the event history, CPU", 15.0, history, |one| one.cpu.cold);
+        row("the same with the ledger too, CPU", 20.0, ledger, |one| one.cpu.cold);
         row("start to accepted mail over TLS, time at 512 MB", 100.0, plain, |one| one.wall[1].cold);
         row("warm: event to accepted mail over TLS, CPU", 2.0, plain, |one| one.cpu.warm);
     }
