@@ -106,6 +106,21 @@ fn what_is_gone_from_the_ledger_is_said_to_be() {
 }
 
 #[test]
+fn what_makes_the_function_panic_is_said_to_and_keeps_nothing_else_back() {
+    let mut panicked = 0;
+    for seed in 0..seeds().div_ceil(4) {
+        let outcome = run(seed, &Faults::Any(0), Some(Bug::FirstEventPanics));
+        assert_eq!(outcome.left, 0, "seed {seed}\n{}", outcome.log.join("\n"));
+        let said = outcome.log.iter().any(|line| line.contains("MAIL") && line.contains("could not be read"));
+        let lost = outcome.records.iter().filter(|record| record.told.is_empty()).count();
+        // A delivery has two records at most, and both of them may be of one part.
+        assert!(lost <= 2 && (lost == 0 || said), "seed {seed}: {lost}\n{}", outcome.log.join("\n"));
+        panicked += usize::from(said);
+    }
+    assert!(panicked > 0);
+}
+
+#[test]
 fn whichever_call_fails_nothing_is_lost() {
     let mut runs = 0;
     for seed in 0..seeds().div_ceil(400) {

@@ -23,6 +23,8 @@ impl Ledger for World {
 
     async fn event(&self, key: PartKey) -> Result<Option<String>, Lost> {
         let event = self.call("event", || self.0.items.event(key)).await?;
+        let poison = *self.0.state.lock().unwrap().poison.get_or_insert(key);
+        assert!(poison != key || !self.has(Bug::FirstEventPanics), "poison");
         Ok(event.filter(|_| !self.has(Bug::LosesEvents)))
     }
 

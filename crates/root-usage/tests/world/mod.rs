@@ -18,7 +18,7 @@ use root_usage::email::Message;
 use root_usage::handler::{Handler, Invocation};
 use root_usage::history::Recorded;
 use root_usage::incident::Pace;
-use root_usage::ledger::{InMemory, Ledger};
+use root_usage::ledger::{InMemory, Ledger, PartKey};
 use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
 
 use crate::deeds::{Deed, after, delivery};
@@ -82,6 +82,8 @@ struct State {
     closing: Option<usize>,
     mails: Vec<(i64, Message)>,
     log: Vec<String>,
+    /// The first part that was read again.
+    poison: Option<PartKey>,
     invocation: usize,
 }
 

@@ -17,6 +17,8 @@ pub enum Bug {
     NoLease,
     /// What was kept of a delivery is gone when it is due.
     LosesEvents,
+    /// What was kept of the first delivery makes the function panic, which is no bug of the protocol.
+    FirstEventPanics,
 }
 
 impl Bug {

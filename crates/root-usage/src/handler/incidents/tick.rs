@@ -7,10 +7,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::{Handler, HandlerError, Run};
 use super::answer::LEDGER_TIME;
-use super::collected::{Collected, TOGETHER_BYTES};
+use super::collected::{Collected, TOGETHER_BYTES, gone};
 use super::work::{Occasion, Together, Work};
 use crate::directory::{Directory, look_up};
 use crate::email::Message;
+use crate::fault::caught_async;
 use crate::history::History;
 use crate::incident::{IncidentId, Kind, Pace, Whose, changes};
 use crate::ledger::{Current, Ledger, Part, Told};
@@ -35,10 +36,13 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let due = timeout_at(run.deadlines.reading, work.due()).await;
         let Some((due, overdue)) = self.answered(run, Some(due)) else { return Ok(()) };
         run.report.overdue += overdue;
+        // What ended the function before comes last, so that it can end nothing but itself.
+        let mut due: Vec<(IncidentId, Together)> = due.into_iter().collect();
+        due.sort_by_key(|(_, together)| together.tries());
         let mut result = Ok(());
         for (id, together) in due {
-            let told = self.tell_together(run, &work, id, together).await;
-            result = result.and(told);
+            let told = caught_async(Box::pin(self.tell_together(run, &work, id, together))).await;
+            result = result.and(told.unwrap_or_else(|fault| Err(fault.into())));
         }
         if all && let Some(left) = self.ask_ledger(run, ledger.parts()).await {
             run.report.left = left.len();
@@ -54,11 +58,13 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         id: IncidentId,
         together: Together,
     ) -> Result<(), HandlerError<N::Error>> {
+        if together.tries() > TOGETHER_TRIES {
+            return self.tell_one_by_one(run, work, id, together).await;
+        }
         let Together { whose, mut kind, parts, mut closing } = together;
-        let alone = parts.iter().any(|part| part.tries > TOGETHER_TRIES);
         let mut collected = Collected::default();
         for part in parts {
-            if !collected.parts.is_empty() && (alone || collected.bytes > TOGETHER_BYTES) {
+            if !collected.parts.is_empty() && collected.bytes > TOGETHER_BYTES {
                 self.tell_collected(run, work, (&whose, id), kind, take(&mut collected)).await?;
                 kind = Kind::Update;
             }
@@ -75,6 +81,65 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Some(closing) => self.tell_closing(run, work, (&whose, id), closing, collected).await,
             None => self.tell_collected(run, work, (&whose, id), kind, collected).await,
         }
+    }
+
+    /// Tells each part of an incident in a mail of its own: one of them could not be told several times, and the others
+    /// wait for it no longer.
+    async fn tell_one_by_one(
+        &self,
+        run: &mut Run<'_>,
+        work: &Work<'_, L>,
+        id: IncidentId,
+        Together { whose, mut kind, mut parts, mut closing }: Together,
+    ) -> Result<(), HandlerError<N::Error>> {
+        let mut result = Ok(());
+        // Each time another one is the first.
+        let first = parts.first().map_or(0, |part| part.tries as usize % parts.len());
+        parts.rotate_left(first);
+        for part in parts {
+            let told = caught_async(Box::pin(self.tell_one(run, work, (&whose, id), kind, &part))).await;
+            let told = match told {
+                Ok(Some(told)) => told,
+                Ok(None) => {
+                    closing = None;
+                    continue;
+                }
+                // It will be so each time.
+                Err(fault) => {
+                    let mut collected = Collected::default();
+                    collected.add_part(&part, gone(&part, &format!("could not be told: {fault}")));
+                    self.tell_collected(run, work, (&whose, id), kind, collected).await
+                }
+            };
+            if told.is_err() {
+                // An incident ends with its last part.
+                closing = None;
+            }
+            result = result.and(told);
+            kind = Kind::Update;
+        }
+        match closing {
+            Some(closing) => {
+                let told = self.tell_closing(run, work, (&whose, id), closing, Collected::default()).await;
+                result.and(told)
+            }
+            None => result,
+        }
+    }
+
+    /// Nothing, if the ledger gave no answer.
+    async fn tell_one(
+        &self,
+        run: &mut Run<'_>,
+        work: &Work<'_, L>,
+        of: (&Whose, IncidentId),
+        kind: Kind,
+        part: &Part,
+    ) -> Option<Result<(), HandlerError<N::Error>>> {
+        let found = self.ask_ledger(run, self.read_again(work, part)).await?;
+        let mut collected = Collected::default();
+        collected.add_part(part, found);
+        Some(self.tell_collected(run, work, of, kind, collected).await)
     }
 
     async fn tell_collected(

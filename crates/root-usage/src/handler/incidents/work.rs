@@ -349,6 +349,11 @@ impl Together {
         Self { whose, kind: Kind::Update, parts: Vec::new(), closing: None }
     }
 
+    /// How often one of them was claimed at most.
+    pub(super) fn tries(&self) -> u32 {
+        self.parts.iter().chain(&self.closing).map(|part| part.tries).max().unwrap_or_default()
+    }
+
     fn add(&mut self, part: Part, kind: Kind) {
         if part.closes {
             self.closing = Some(part);
