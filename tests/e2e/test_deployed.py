@@ -256,14 +256,16 @@ def test_email_address_is_subscribed(stack, emulator):
         assert [(one["Protocol"], one["Endpoint"]) for one in found] == [("email", EMAIL)]
 
 
-def test_recipe_alarms_and_heartbeat_are_there(stack, emulator):
+def test_recipe_alarms_heartbeat_and_tick_are_there(stack, emulator):
     filters = emulator.client("logs").describe_metric_filters(logGroupName=TRAIL_LOG_GROUP)["metricFilters"]
     assert [one["filterName"] for one in filters] == ["RootAccountUsage"]
     alarms = emulator.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    assert len(alarms) == 9
+    assert len(alarms) == 12
+    names = {one["AlarmName"] for one in alarms}
+    assert names >= {f"{stack.name}-overdue", f"{stack.name}-no-tick", f"{stack.name}-ledger"}
     assert {tuple(one["AlarmActions"]) for one in alarms} == {(stack.operations_topic,)}
     rules = emulator.client("events").list_rules()["Rules"]
-    assert [one["ScheduleExpression"] for one in rules] == ["rate(1 hour)"]
+    assert sorted(one["ScheduleExpression"] for one in rules) == ["rate(1 hour)", "rate(1 minute)"]
 
 
 def test_alarms_tell_the_operations_topic_and_not_the_inbox_of_the_alerts(stack, emulator, inbox):
