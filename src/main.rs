@@ -59,9 +59,10 @@ async fn main() -> ExitCode {
     };
     let history = CloudTrail::new(aws.clone());
     let (table, pace) = (config.ledger_table.clone().map(|name| Table::new(name, aws.clone())), config.pace);
+    let has_ledger = table.is_some();
     let handler = Handler::new(config, Sns::new(topic, aws.clone()), history);
     let handler = &handler.with_directory(names).with_ledger(table, pace);
-    let aws = &aws;
+    let (aws, has_ledger) = (&aws, has_ledger);
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let started = Instant::now();
         let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);
@@ -75,7 +76,10 @@ async fn main() -> ExitCode {
         };
         let mut handled = handler.handle(Invocation { event, request_id, time_left, now: Timestamp::now() }).await;
         // Another invocation may be at what is left, for as long as its lease.
-        while handled.result.is_ok() && handled.report.left > 0 && started.elapsed() + PAUSE * 4 < time_left {
+        while handled.result.is_ok()
+            && handled.report.left.is_some_and(|left| left > 0)
+            && started.elapsed() + PAUSE * 4 < time_left
+        {
             tokio::time::sleep(PAUSE).await;
             let time_left = time_left.saturating_sub(started.elapsed());
             let invocation = Invocation { event, request_id, time_left, now: Timestamp::now() };
@@ -83,7 +87,7 @@ async fn main() -> ExitCode {
         }
         let mut error = handled.result.as_ref().err().map(HandlerError::chain);
         if let (Some(asked), None) = (&asked, &error) {
-            let told = !asked.is_delete() || (handled.report.left == 0 && handled.report.ledger_failures == 0);
+            let told = !asked.is_delete() || !has_ledger || handled.report.left == Some(0);
             let answered =
                 if told { asked.succeed(aws).await.map_err(|error| chain(&error)) } else { Err(LEFT.to_owned()) };
             error = answered.err();

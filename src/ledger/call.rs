@@ -268,11 +268,13 @@ impl Call<'_> {
             .table_name(self.table)
             .set_key(Some(key))
             .update_expression(set)
-            .return_values(returned)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .return_values(returned);
         if let Some(condition) = condition {
             update = update
                 .set_condition_expression((!condition.text.is_empty()).then(|| condition.text.to_owned()))
+                .set_return_values_on_condition_check_failure(
+                    (!condition.text.is_empty()).then_some(ReturnValuesOnConditionCheckFailure::AllOld),
+                )
                 .set_expression_attribute_values(condition.values());
         }
         match anew(|| update.clone().send(), in_the_way).await {
@@ -311,10 +313,12 @@ impl Call<'_> {
 
     fn write(&self, write: Write) -> Result<TransactWriteItem, LedgerError> {
         let item = TransactWriteItem::builder();
-        let old = ReturnValuesOnConditionCheckFailure::AllOld;
         let parts = |condition: Option<Condition>| match condition {
-            Some(condition) => (Some(condition.text.to_owned()), condition.values()),
-            None => (None, None),
+            Some(condition) => {
+                let old = ReturnValuesOnConditionCheckFailure::AllOld;
+                (Some(condition.text.to_owned()), condition.values(), Some(old))
+            }
+            None => (None, None, None),
         };
         Ok(match write {
             Write::Check(key, condition) => item.condition_check(
@@ -327,27 +331,27 @@ impl Call<'_> {
                     .map_err(built)?,
             ),
             Write::Put(new, condition) => {
-                let (condition, values) = parts(condition);
+                let (condition, values, old) = parts(condition);
                 item.put(
                     Put::builder()
                         .table_name(self.table)
                         .set_item(Some(new))
                         .set_condition_expression(condition)
                         .set_expression_attribute_values(values)
-                        .return_values_on_condition_check_failure(old)
+                        .set_return_values_on_condition_check_failure(old)
                         .build()
                         .map_err(built)?,
                 )
             }
             Write::Delete(key, condition) => {
-                let (condition, values) = parts(condition);
+                let (condition, values, old) = parts(condition);
                 item.delete(
                     Delete::builder()
                         .table_name(self.table)
                         .set_key(Some(key))
                         .set_condition_expression(condition)
                         .set_expression_attribute_values(values)
-                        .return_values_on_condition_check_failure(old)
+                        .set_return_values_on_condition_check_failure(old)
                         .build()
                         .map_err(built)?,
                 )

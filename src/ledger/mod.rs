@@ -37,6 +37,9 @@ const AT_ONCE: usize = 8;
 /// The most records of one mail that are remembered one by one. The delivery itself is remembered whatever it holds.
 const RECORDS_MAX: usize = 1000;
 
+/// The most bytes of what one mail told, for an item may have 400 KB.
+const TOLD_MAX: usize = 300_000;
+
 /// The most items of a transaction. Source: DynamoDB API Reference, `TransactWriteItems`.
 const TRANSACTION_MAX: usize = 100;
 
@@ -204,7 +207,12 @@ impl Ledger for Table {
             let sk = format!("S#{:020}#{}", now.as_microsecond(), hex(&first.0));
             let mut line = item::key(item::incident_pk(Some(incident)), sk);
             let without_records = Told { records: Vec::new(), ..told.clone() };
-            let json = serde_json::to_string(&without_records).map_err(LedgerError::json)?;
+            let mut json = serde_json::to_string(&without_records).map_err(LedgerError::json)?;
+            // That it was told must never depend on how much it was.
+            if json.len() > TOLD_MAX {
+                let incident = Told { incident: told.incident, ..Told::default() };
+                json = serde_json::to_string(&incident).map_err(LedgerError::json)?;
+            }
             line.insert("told".to_owned(), text(json));
             // With the first of them, so that neither stands without the other.
             items.insert(0, put(item::expires(line, now, item::INCIDENT), None));

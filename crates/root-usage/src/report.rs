@@ -24,7 +24,7 @@ macro_rules! report {
             pub message_id: Option<String>,
             /// How many parts are stored still, where all of them were to be told.
             #[serde(skip)]
-            pub left: usize,
+            pub left: Option<usize>,
             /// What is open, if that was asked for.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub incidents: Option<Vec<OpenIncident>>,

@@ -100,6 +100,7 @@ struct Run<'a> {
     event: &'a str,
     request_id: &'a str,
     now: Timestamp,
+    started: Instant,
     deadlines: Deadlines,
     report: &'a mut Report,
 }
@@ -179,7 +180,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         };
         let request = Request::of(event);
         let mut report = Report::default();
-        let run = Run { event, request_id, now, deadlines, report: &mut report };
+        let run = Run { event, request_id, now, started, deadlines, report: &mut report };
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
         let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
@@ -194,10 +195,12 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     async fn run(&self, mut run: Run<'_>, request: Option<Request>) -> Result<(), HandlerError<N::Error>> {
         let result = self.own_work(&mut run, request).await;
         // After it, so that nothing which is due waits because much comes.
+        let asked = match request {
+            Some(Request::Tick { all }) => (true, all),
+            _ => (false, false),
+        };
         let ticked = match &self.incidents {
-            Some(incidents) => {
-                self.tick(&mut run, incidents, matches!(request, Some(Request::Tick { all: true }))).await
-            }
+            Some(incidents) => self.tick(&mut run, incidents, asked).await,
             None => Ok(()),
         };
         result.and(ticked)
@@ -257,6 +260,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             let keys = if forced { Vec::new() } else { found.keys() };
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             if let Some(alert) = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside()) {
+                // What is cut off here comes with the next try, which has another name for all of it.
+                let portion = if cut { usize::MAX - alert.matched() } else { portion };
                 match incidents {
                     Some(incidents) => self.arrive(run, alert, (portion, &keys), incidents).await?,
                     None => self.tell(run, alert, &keys).await?,

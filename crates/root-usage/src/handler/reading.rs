@@ -28,6 +28,9 @@ const BESIDE_MAX: usize = 1000;
 /// The most calls of one batch that others are told of.
 const CALLS_MAX: usize = 20;
 
+/// The longest id of a key. Source: IAM API Reference, `AccessKey`.
+pub(super) const KEY_MAX: usize = 128;
+
 /// The most bytes of such a call.
 const CALL_MAX: usize = 16 << 10;
 
@@ -90,8 +93,10 @@ impl<'b> Batch<'b> {
                 Reading::Beside(record) => {
                     report.ignored += 1;
                     let key = record.text(&["responseElements", "credentials", "accessKeyId"]);
+                    // The same call may come twice.
                     if self.calls.len() < CALLS_MAX
-                        && let Some(key) = key
+                        && let Some(key) = key.filter(|key| key.len() <= KEY_MAX)
+                        && self.calls.iter().all(|(known, _)| known != key)
                         && let Ok(entry) = event.entry()
                         && entry.message.len() <= CALL_MAX
                     {

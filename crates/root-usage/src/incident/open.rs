@@ -15,6 +15,9 @@ const OPENED_MAX: usize = 50;
 /// The most things that one part is seen to undo. What is more stays on the list: somebody looks at it once more.
 const UNDONE_MAX: usize = 1000;
 
+/// The most bytes that are kept of a value.
+const SHOWN_MAX: usize = 512;
+
 /// The longest value that can stand in a command.
 const VALUE_MAX: usize = 128;
 
@@ -112,14 +115,14 @@ pub fn changes(part: &Alert) -> Changes {
             .find_map(|row| named(record, row.names).map(|found| (row, found)));
         if let Some((row, found)) = made {
             let room = OPENED_MAX.saturating_sub(changes.opened.len());
-            changes.opened.extend(found.into_iter().take(room).map(|values| Open::new(row, record, values)));
+            changes.opened.extend(found.into_iter().take(room).map(|values| Open::new(row, record, &values)));
         }
         for row in of_service().filter(|row| row.undone.0.iter().any(|name| record.event_name() == Some(name))) {
             for values in named(record, row.undone.1).unwrap_or_default().into_iter().take(OPENED_MAX) {
                 let topic = name(row, record, &values);
                 // What is made once more after this stays open.
                 changes.opened.retain(|open| open.topic != topic);
-                if changes.undone.len() < UNDONE_MAX {
+                if changes.undone.len() < UNDONE_MAX && !changes.undone.contains(&topic) {
                     changes.undone.push(topic);
                 }
             }
@@ -141,7 +144,7 @@ pub fn open<'a>(told: impl IntoIterator<Item = &'a Changes>) -> Vec<Open> {
 }
 
 impl Open {
-    fn new(row: &Row, record: &Record, values: Vec<String>) -> Self {
+    fn new(row: &Row, record: &Record, values: &[String]) -> Self {
         let region = record.region().unwrap_or_default().to_owned();
         let safe = values.iter().chain([&region]).all(|value| is_safe(value)) && !row.command.is_empty();
         let command = || {
@@ -151,10 +154,18 @@ impl Open {
                 .enumerate()
                 .fold(command, |command, (index, value)| command.replace(&format!("{{{index}}}"), value))
         };
-        let topic = name(row, record, &values);
+        let topic = name(row, record, values);
+        let command = safe.then(command);
+        // Whoever names things may name them at any length.
+        let values = values.iter().map(|value| shown(value)).collect();
         let (service, event) = (row.service.to_owned(), row.made.to_owned());
-        Self { topic, service, event, command: safe.then(command), values }
+        Self { topic, service, event, command, values }
     }
+}
+
+/// The beginning of a value, as long as a mail can show it.
+fn shown(value: &str) -> String {
+    value[..value.floor_char_boundary(SHOWN_MAX)].to_owned()
 }
 
 /// What names what was made: global services' things have no Region.

@@ -1,10 +1,14 @@
 //! Whether what has just come goes out at once: what is new in its incident, and what is left of the budgets.
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use super::{Ledger, PartKey, Spent};
-use crate::incident::{ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News, Reason, Topic};
+use crate::incident::{ALL, BEYOND, Budget, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News, Reason, Topic};
+
+/// How many budgets are asked at a time.
+const SPENT_AT_ONCE: usize = 8;
 
 /// Whether a part goes out at once, or from when on, and why; [`Spent::Never`] if it has nothing that is new.
 ///
@@ -76,12 +80,15 @@ pub async fn remember<L: Ledger>(
     if !announced.is_empty() {
         ledger.is_new(id, &announced, key).await?;
     }
-    let spent = try_join_all(new.iter().map(|news| async move {
-        match news.limit {
-            Some((topic, budget)) => ledger.spend(Some(id), topic, budget, key, now).await,
-            None => Ok(Spent::Taken),
+    // However much of it there is, a part has one slot of each budget.
+    let mut limits: Vec<(Topic, Budget)> = Vec::new();
+    for limit in new.iter().filter_map(|news| news.limit) {
+        if !limits.contains(&limit) {
+            limits.push(limit);
         }
-    }));
-    let spent = spent.await?;
-    Ok(new.iter().zip(spent).find_map(|(news, spent)| (spent == Spent::Taken).then_some(news.reason)))
+    }
+    let spent = stream::iter(limits.clone()).map(|(topic, budget)| ledger.spend(Some(id), topic, budget, key, now));
+    let spent: Vec<Spent> = spent.buffered(SPENT_AT_ONCE).try_collect().await?;
+    let has_left = |limit| limits.iter().zip(&spent).any(|(one, spent)| *one == limit && *spent == Spent::Taken);
+    Ok(new.iter().find(|news| news.limit.is_none_or(has_left)).map(|news| news.reason))
 }

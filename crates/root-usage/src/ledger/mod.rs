@@ -41,6 +41,12 @@ impl Delivery {
         Self(Sha256::new().chain_update(event.trim_ascii()))
     }
 
+    /// One of its portions, where it has more identities than incidents.
+    #[must_use]
+    pub fn portion(&self, portion: usize) -> PartKey {
+        PartKey(self.0.clone().chain_update(portion.to_be_bytes()).finalize().into())
+    }
+
     /// What one of its portions brings of an identity.
     #[must_use]
     pub fn part(&self, portion: usize, whose: &Whose) -> PartKey {

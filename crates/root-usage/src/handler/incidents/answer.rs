@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::{Handler, Run};
 use crate::directory::Directory;
@@ -26,6 +26,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         run.now < *self.ledger_rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has the ledger asked again, though it failed a short while ago.
+    pub(super) fn wake_ledger(&self) {
+        *self.ledger_rests.lock().unwrap_or_else(PoisonError::into_inner) = Timestamp::MIN;
+    }
+
     /// What the ledger answers in time; nothing while it is left alone.
     pub(super) async fn ask_ledger<T>(
         &self,
@@ -34,6 +39,25 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     ) -> Option<T> {
         let answer = if self.is_resting(run) { None } else { Some(timeout(LEDGER_TIME, call).await) };
         self.answered(run, answer)
+    }
+
+    /// What is read again, much of which is our own work, until then. That it takes long is no fault of the ledger's.
+    pub(super) async fn ask_until<T>(
+        &self,
+        run: &mut Run<'_>,
+        deadline: Instant,
+        call: impl Future<Output = Result<T, L::Error>>,
+    ) -> Option<T> {
+        if self.is_resting(run) {
+            return None;
+        }
+        match timeout_at(deadline, call).await {
+            Ok(answer) => self.answered(run, Some(Ok(answer))),
+            Err(_) => {
+                tracing::warn!(request_id = run.request_id, "there was no time to read again what the ledger has");
+                None
+            }
+        }
     }
 
     /// What the ledger answered, if it was asked and did so in time. A failure is counted and logged, and it is left alone

@@ -17,9 +17,6 @@ pub(super) const TOGETHER_BYTES: usize = 24 << 20;
 /// The most keys of which it is asked who got them.
 const KEYS_MAX: usize = 25;
 
-/// The longest id of a key. Source: IAM API Reference, `AccessKey`.
-const KEY_MAX: usize = 128;
-
 /// Parts that were read again, to be told in one mail.
 #[derive(Default)]
 pub(super) struct Collected {
@@ -74,7 +71,7 @@ pub(super) fn unexplained<'a>(parts: impl IntoIterator<Item = &'a Alert>) -> Vec
         actor.identity == Identity::Root && actor.root_call.is_none() && temporary
     });
     let keys = actors.flat_map(|actor| &actor.actions).filter_map(|action| action.record.access_key_id());
-    let keys: BTreeSet<&str> = keys.filter(|key| key.len() <= KEY_MAX).collect();
+    let keys: BTreeSet<&str> = keys.filter(|key| key.len() <= reading::KEY_MAX).collect();
     keys.into_iter().take(KEYS_MAX).map(str::to_owned).collect()
 }
 
@@ -113,4 +110,10 @@ pub(super) fn gone(part: &Part, what: &str) -> Option<Alert> {
     let hash = part.key.0;
     let unreadable = Unreadable { id: String::new(), time: None, bytes: 0, reason, hash, rules: Vec::new() };
     Alert::new(Origin::default(), Vec::new(), vec![unreadable], &[])
+}
+
+/// What the records of a part are known by.
+pub(super) fn keys(part: &Alert) -> Vec<Key> {
+    let records = part.actors.iter().flat_map(|actor| &actor.actions);
+    records.filter_map(|action| reading::key(&action.record)).collect()
 }

@@ -23,8 +23,11 @@ use crate::notify::Notify;
 use crate::record::Record;
 use crate::report::Report;
 use answer::LEDGER_TIME;
-use collected::{Collected, TOGETHER_BYTES, gone, is_told, new_in, record, unexplained, with_calls};
+use collected::{Collected, TOGETHER_BYTES, gone, is_told, keys, new_in, record, unexplained, with_calls};
 use work::{Begun, Entry, Work};
+
+/// The most parts that a mail at once takes along: each costs some round trips.
+const TAKEN_ALONG: usize = 50;
 
 impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// Tells a delivery, or this portion of it, or keeps it until it is due: each identity's part for itself.
@@ -56,8 +59,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let (begun, known) = join(join_all(begin), known).await;
         // Without an answer none is taken for told.
         let (told, calls) = self.answered(run, known).unwrap_or_default();
-        if let Some(alert) = whole.and_then(|alert| new_in(alert, &told, run.report)) {
-            return self.tell_now(run, &alert, None).await;
+        if let Some(alert) = whole {
+            return self.tell_whole(run, &work, delivery.portion(portion), alert, &told).await;
         }
         let mut result = Ok(());
         for ((key, whose, part), begun) in parts.into_iter().zip(begun) {
@@ -74,6 +77,28 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             result = result.and(told);
         }
         result
+    }
+
+    /// Tells a delivery of more identities than have an incident each in a mail of its own, once.
+    async fn tell_whole(
+        &self,
+        run: &mut Run<'_>,
+        work: &Work<'_, L>,
+        key: PartKey,
+        alert: Alert,
+        told: &HashSet<Key>,
+    ) -> Result<(), HandlerError<N::Error>> {
+        if self.ask_ledger(run, work.ledger.is_told(key)).await == Some(true) {
+            run.report.matched -= alert.matched();
+            run.report.duplicate += alert.matched();
+            return Ok(());
+        }
+        let Some(alert) = new_in(alert, told, run.report) else { return Ok(()) };
+        self.tell_now(run, &alert, None).await?;
+        run.report.reported += alert.matched();
+        let told = self.what_is_told(None, &alert);
+        self.ask_ledger(run, work.told(&[key], &told)).await;
+        Ok(())
     }
 
     /// Which of these records were told, and who got the keys that some of them were made with.
@@ -164,12 +189,13 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let mut collected = Collected::default();
         collected.parts.push(key);
         collected.add(part);
-        for part in waiting {
-            if collected.bytes > TOGETHER_BYTES {
+        for part in waiting.into_iter().take(TAKEN_ALONG) {
+            // The rest goes into the next update: this one is waited for.
+            if collected.bytes > TOGETHER_BYTES || (self.clock)() >= run.deadlines.lookups {
                 break;
             }
             let Some(part) = self.ask_ledger(run, work.claim(&part)).await.flatten() else { continue };
-            if let Some(found) = self.ask_ledger(run, self.read_again(work, &part)).await {
+            if let Some(found) = self.ask_until(run, run.deadlines.lookups, self.read_again(work, &part)).await {
                 collected.add_part(&part, found);
             }
         }
@@ -184,23 +210,36 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         };
         let batch = inflated.batch(|event| self.config.rules.may_match(event));
         let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
-        let mut collected = Collected::default();
+        let (mut collected, mut is_theirs) = (Collected::default(), false);
         while !reading.is_over() {
             let found = reading.next(&mut Report::default(), || true);
-            let told = if inflated.is_forced() { HashSet::new() } else { work.ledger.told_of(&found.keys()).await? };
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             let alert = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside());
             let Some(alert) = alert else { continue };
-            let unexplained = unexplained([&alert]);
-            if !unexplained.is_empty() {
-                let calls = work.ledger.calls(&unexplained).await?;
-                collected.beside.extend(calls.values().filter_map(|call| record(call)));
+            let theirs: Vec<Alert> = match by_identity(alert) {
+                Ok(parts) => {
+                    let theirs = parts.into_iter().filter(|(whose, _)| part.whole || *whose == part.whose);
+                    theirs.map(|(_, found)| found).collect()
+                }
+                // With other rules than before it may have more identities.
+                Err(alert) => vec![*alert],
+            };
+            for found in theirs {
+                is_theirs = true;
+                let unexplained = unexplained([&found]);
+                if !unexplained.is_empty() {
+                    let calls = work.ledger.calls(&unexplained).await?;
+                    collected.beside.extend(calls.values().filter_map(|call| record(call)));
+                }
+                let keys: Vec<Key> = if inflated.is_forced() { Vec::new() } else { keys(&found) };
+                let told = if keys.is_empty() { HashSet::new() } else { work.ledger.told_of(&keys).await? };
+                if let Some(found) = found.without(|record| is_told(record, &told)) {
+                    collected.add(found);
+                }
             }
-            let parts = by_identity(alert).unwrap_or_default();
-            let theirs = parts.into_iter().filter(|(whose, _)| part.whole || *whose == part.whose);
-            theirs
-                .filter_map(|(_, found)| found.without(|record| is_told(record, &told)))
-                .for_each(|found| collected.add(found));
+        }
+        if !is_theirs {
+            return Ok(gone(part, "matches no rule any more"));
         }
         Ok(collected.done().1)
     }

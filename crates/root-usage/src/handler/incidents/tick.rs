@@ -27,25 +27,37 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         &self,
         run: &mut Run<'_>,
         (ledger, pace): &(L, Pace),
-        all: bool,
+        (asked, all): (bool, bool),
     ) -> Result<(), HandlerError<N::Error>> {
+        // A tick is not kept away by what failed for a delivery: otherwise one failure a minute would be enough.
+        if asked {
+            self.wake_ledger();
+        }
         if self.is_resting(run) {
             return Ok(());
         }
         let work = Work::new(ledger, *pace, run, all || pace.is_off());
-        let due = timeout_at(run.deadlines.reading, work.due()).await;
-        let Some((due, overdue)) = self.answered(run, Some(due)) else { return Ok(()) };
+        let Some((groups, overdue)) = self.ask_until(run, run.deadlines.reading, work.backlog()).await else {
+            return Ok(());
+        };
         run.report.overdue += overdue;
-        // What ended the function before comes last, so that it can end nothing but itself.
-        let mut due: Vec<(IncidentId, Together)> = due.into_iter().collect();
-        due.sort_by_key(|(_, together)| together.tries());
         let mut result = Ok(());
-        for (id, together) in due {
-            let told = caught_async(Box::pin(self.tell_together(run, &work, id, together))).await;
-            result = result.and(told.unwrap_or_else(|fault| Err(fault.into())));
+        for group in groups {
+            // What was not claimed by then is the next tick's.
+            if (self.clock)() >= run.deadlines.reading {
+                break;
+            }
+            let claimed = timeout_at(run.deadlines.reading, work.claim_group(group)).await;
+            let Ok((due, claimed)) = claimed else { break };
+            for (id, together) in due {
+                let told = caught_async(Box::pin(self.tell_together(run, &work, id, together))).await;
+                result = result.and(told.unwrap_or_else(|fault| Err(fault.into())));
+            }
+            // After what could be claimed is told.
+            self.answered(run, Some(Ok(claimed)));
         }
         if all && let Some(left) = self.ask_ledger(run, ledger.parts()).await {
-            run.report.left = left.len();
+            run.report.left = Some(left.len());
         }
         result
     }
@@ -70,7 +82,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             }
             // What there is no time for stays claimed until the lease is over.
             let in_time = (self.clock)() < run.deadlines.reading;
-            let again = if in_time { self.ask_ledger(run, self.read_again(work, &part)).await } else { None };
+            let again = if in_time {
+                self.ask_until(run, run.deadlines.reading, self.read_again(work, &part)).await
+            } else {
+                None
+            };
             match again {
                 Some(found) => collected.add_part(&part, found),
                 // An incident ends with its last part.
@@ -136,7 +152,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         kind: Kind,
         part: &Part,
     ) -> Option<Result<(), HandlerError<N::Error>>> {
-        let found = self.ask_ledger(run, self.read_again(work, part)).await?;
+        let found = self.ask_until(run, run.deadlines.reading, self.read_again(work, part)).await?;
         let mut collected = Collected::default();
         collected.add_part(part, found);
         Some(self.tell_collected(run, work, of, kind, collected).await)

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::try_join;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -30,6 +30,9 @@ const LEASE_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// When something that is due and was not told is worth an alarm.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(15);
+
+/// The most parts of one identity that one tick claims.
+const CLAIMED_MAX: usize = 100;
 
 /// How many parts are claimed at a time.
 const AT_ONCE: usize = 16;
@@ -105,13 +108,16 @@ impl<'l, L: Ledger> Work<'l, L> {
     pub(super) fn new(ledger: &'l L, pace: Pace, run: &Run<'_>, all: bool) -> Self {
         let time_left = run.deadlines.publishing.saturating_duration_since(Instant::now());
         let time_left = SignedDuration::try_from(time_left).unwrap_or(SignedDuration::ZERO);
+        // Others' leases are compared with what the clock says now, not when the invocation began.
+        let passed = SignedDuration::try_from(run.started.elapsed()).unwrap_or(SignedDuration::ZERO);
+        let now = run.now.saturating_add(passed).unwrap_or(Timestamp::MAX);
         let owner = Sha256::new().chain_update(run.request_id).chain_update(run.now.to_string()).finalize();
         Self {
             ledger,
             pace,
             owner: Owner(u64::from_be_bytes(std::array::from_fn(|index| owner[index]))),
-            now: run.now,
-            lease: run.now.saturating_add(time_left + LEASE).unwrap_or(Timestamp::MAX),
+            now,
+            lease: now.saturating_add(time_left + LEASE).unwrap_or(Timestamp::MAX),
             all,
         }
     }
@@ -228,43 +234,89 @@ impl<'l, L: Ledger> Work<'l, L> {
         }
     }
 
-    /// What is due, by incident, and what is quiet: all of it claimed. What waits for an incident of which something is due
-    /// is told with that. With it, how much is overdue that nobody told.
-    pub(super) async fn due(&self) -> Result<(BTreeMap<IncidentId, Together>, usize), L::Error> {
+    /// What is due, or quiet, by whose it is: what was tried least comes first, and then what has waited longest. What waits
+    /// for an incident of which something is due is told with that. With it, how much is overdue that nobody told.
+    pub(super) async fn backlog(&self) -> Result<(Vec<Group>, usize), L::Error> {
         let parts = self.ledger.parts().await?;
-        let is_due = |part: &&Part| self.all || part.due <= self.now;
+        let is_due = |part: &Part| self.all || part.due <= self.now;
         let overdue = parts.iter().filter(|part| self.now.duration_since(part.due) >= OVERDUE).count();
-        let free: Vec<&Part> = parts.iter().filter(|part| self.is_free(part)).collect();
-        let ripe: HashSet<IncidentId> = free.iter().copied().filter(is_due).filter_map(|part| part.incident).collect();
-        let wanted = free.into_iter().filter(|part| is_due(part) || part.incident.is_some_and(|id| ripe.contains(&id)));
-        let claimed = stream::iter(wanted).map(|part| self.claim(part)).buffered(AT_ONCE);
-        let claimed: Vec<Option<Part>> = claimed.try_collect().await?;
-        let mut due: BTreeMap<IncidentId, Together> = BTreeMap::new();
-        for part in claimed.into_iter().flatten() {
-            let (id, kind) = match part.incident {
-                Some(id) => (id, Kind::Update),
-                // Whoever kept it got no further.
-                None => match self.place(&part.whose, part.key, self.ledger.current(&part.whose).await?).await? {
-                    Place { incident, is_first: true, .. } => (incident, Kind::First),
-                    Place { incident, .. } => (incident, Kind::AtOnce),
-                },
-            };
-            due.entry(id).or_insert_with(|| Together::new(part.whose.clone())).add(part, kind);
+        let parts: Vec<Part> = parts.into_iter().filter(|part| self.is_free(part)).collect();
+        let ripe: HashSet<IncidentId> =
+            parts.iter().filter(|part| is_due(part)).filter_map(|part| part.incident).collect();
+        let mut groups: BTreeMap<Whose, Group> = BTreeMap::new();
+        for part in parts {
+            if is_due(&part) || part.incident.is_some_and(|id| ripe.contains(&id)) {
+                groups.entry(part.whose.clone()).or_default().parts.push(part);
+            }
         }
         for current in self.ledger.all_current().await? {
-            if !self.all && self.now.duration_since(current.last) < self.pace.quiet {
-                continue;
-            }
-            let theirs = |part: &Part| part.whose == current.whose && part.owner != self.owner;
-            if self.ledger.parts().await?.iter().any(theirs) {
-                continue;
-            }
-            let closing = Part { owner: self.owner, lease: self.lease, ..self.closing(&current) };
-            if self.ledger.close(&current, &closing).await? {
-                due.entry(current.id).or_insert_with(|| Together::new(current.whose)).closing = Some(closing);
+            if self.all || self.now.duration_since(current.last) >= self.pace.quiet {
+                let whose = current.whose.clone();
+                groups.entry(whose).or_default().quiet = Some(current);
             }
         }
-        Ok((due, overdue))
+        let mut groups: Vec<Group> = groups.into_values().collect();
+        groups.sort_by_cached_key(|group| {
+            let tries = group.parts.iter().map(|part| part.tries).max();
+            (tries, group.parts.iter().map(|part| part.due).min())
+        });
+        Ok((groups, overdue))
+    }
+
+    /// Claims what is due of one identity, and ends its incident if that is quiet. What can't be claimed keeps nothing of the
+    /// rest back.
+    pub(super) async fn claim_group(
+        &self,
+        Group { mut parts, quiet }: Group,
+    ) -> (BTreeMap<IncidentId, Together>, Result<(), L::Error>) {
+        let (mut due, mut failed): (BTreeMap<IncidentId, Together>, _) = (BTreeMap::new(), Ok(()));
+        parts.sort_by_key(|part| part.due);
+        // The rest is the next tick's: whoever causes much is not to keep others waiting.
+        parts.truncate(CLAIMED_MAX);
+        let claimed = stream::iter(&parts).map(|part| self.claim(part)).buffered(AT_ONCE);
+        let claimed: Vec<Result<Option<Part>, L::Error>> = claimed.collect().await;
+        for part in claimed {
+            let placed = async {
+                let Some(part) = part? else { return Ok(None) };
+                let (id, kind) = match part.incident {
+                    Some(id) => (id, Kind::Update),
+                    // Whoever kept it got no further.
+                    None => match self.place(&part.whose, part.key, self.ledger.current(&part.whose).await?).await? {
+                        Place { incident, is_first: true, .. } => (incident, Kind::First),
+                        Place { incident, .. } => (incident, Kind::AtOnce),
+                    },
+                };
+                Ok(Some((id, part, kind)))
+            };
+            match placed.await {
+                Ok(Some((id, part, kind))) => {
+                    due.entry(id).or_insert_with(|| Together::new(part.whose.clone())).add(part, kind);
+                }
+                Ok(None) => {}
+                Err(error) => failed = Err(error),
+            }
+        }
+        if let (Some(current), Ok(())) = (quiet, &failed) {
+            match self.end(&current).await {
+                Ok(Some(closing)) => {
+                    due.entry(current.id).or_insert_with(|| Together::new(current.whose)).closing = Some(closing);
+                }
+                Ok(None) => {}
+                Err(error) => failed = Err(error),
+            }
+        }
+        (due, failed)
+    }
+
+    /// Ends an incident that is quiet, if nothing of its identity is left that this invocation has not claimed; the part that
+    /// closes it, if it did.
+    async fn end(&self, current: &Current) -> Result<Option<Part>, L::Error> {
+        let theirs = |part: &Part| part.whose == current.whose && part.owner != self.owner;
+        if self.ledger.parts().await?.iter().any(theirs) {
+            return Ok(None);
+        }
+        let closing = Part { owner: self.owner, lease: self.lease, ..self.closing(current) };
+        Ok(self.ledger.close(current, &closing).await?.then_some(closing))
     }
 
     /// What waits of an incident, to be told with something that goes out at once.
@@ -334,6 +386,13 @@ impl<'l, L: Ledger> Work<'l, L> {
     fn is_free(&self, part: &Part) -> bool {
         part.lease < self.now || part.lease.duration_since(self.now) > LEASE_MAX
     }
+}
+
+/// What of one identity is due, and the incident of it that is quiet.
+#[derive(Default)]
+pub(super) struct Group {
+    parts: Vec<Part>,
+    quiet: Option<Current>,
 }
 
 /// What of one incident is told together.
