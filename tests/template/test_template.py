@@ -170,7 +170,7 @@ def test_topic_takes_nothing_from_outside_the_account_or_without_tls(topic, defa
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert {statement["Resource"] for statement in statements.values()} == {f"<{topic}>"}
     others = statements.keys() - {"OwnerAccountOnly", "TlsOnly"}
-    assert others == ({"AlarmsPublish"} if topic == "OperationsTopic" else set())
+    assert others == ({"AlarmsPublish", "WatchPublishes"} if topic == "OperationsTopic" else set())
 
 
 def test_only_alarms_of_this_account_publish_to_the_operations_topic(default):
