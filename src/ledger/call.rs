@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, PutRequest, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
+    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use thiserror::Error;
@@ -26,9 +26,9 @@ const CONFLICTS: u32 = 5;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(15);
 
 /// The most items that one call reads, and that one writes. Source: DynamoDB API Reference, `BatchGetItem` and
-/// `BatchWriteItem`.
+/// `TransactWriteItems`.
 const READ_MAX: usize = 100;
-const WRITE_MAX: usize = 25;
+pub(super) const WRITE_MAX: usize = 100;
 
 /// Why the ledger can't be asked.
 #[derive(Debug, Error)]
@@ -141,12 +141,12 @@ fn in_the_way<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 }
 
 impl Call<'_> {
+    /// One item, by the call that reads many: each kind of call makes the package larger.
     pub async fn get(&self, key: Item) -> Result<Option<Item>, LedgerError> {
-        let get = self.client.get_item().table_name(self.table).set_key(Some(key)).consistent_read(true);
-        Ok(get.send().await.map_err(LedgerError::of("read an item"))?.item)
+        Ok(self.get_many(vec![key], "").await?.pop())
     }
 
-    /// Items by their names, as far as they are there.
+    /// Items by their names, as far as they are there: these attributes, or all of them.
     pub async fn get_many(&self, keys: Vec<Item>, attributes: &str) -> Result<Vec<Item>, LedgerError> {
         let batches: Vec<Vec<Item>> = keys.chunks(READ_MAX).map(<[Item]>::to_vec).collect();
         let read = stream::iter(batches).map(|batch| self.get_batch(batch, attributes)).buffer_unordered(AT_ONCE);
@@ -160,14 +160,15 @@ impl Call<'_> {
         // Whoever calls this waits only so long.
         while !keys.is_empty() {
             // By other names, for `call` is a reserved word.
-            let names: Vec<&str> = attributes.split(", ").collect();
+            let names: Vec<&str> = attributes.split(", ").filter(|name| !name.is_empty()).collect();
             let wanted = names.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
             let names = names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+            let all = attributes.is_empty();
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
                 .consistent_read(true)
-                .projection_expression(wanted)
-                .set_expression_attribute_names(Some(names))
+                .set_projection_expression((!all).then_some(wanted))
+                .set_expression_attribute_names((!all).then_some(names))
                 .build()
                 .map_err(built)?;
             let read = self.client.batch_get_item().request_items(self.table, wanted).send().await;
@@ -183,28 +184,13 @@ impl Call<'_> {
         Ok(found)
     }
 
+    /// Puts items, many at a time.
     pub async fn put_many(&self, items: Vec<Item>) -> Result<(), LedgerError> {
-        let batches: Vec<Vec<Item>> = items.chunks(WRITE_MAX).map(<[Item]>::to_vec).collect();
-        stream::iter(batches).map(|batch| self.put_batch(batch)).buffer_unordered(AT_ONCE).try_collect().await
-    }
-
-    async fn put_batch(&self, items: Vec<Item>) -> Result<(), LedgerError> {
-        let put = |item| {
-            let put = PutRequest::builder().set_item(Some(item)).build().map_err(built)?;
-            Ok(WriteRequest::builder().put_request(put).build())
-        };
-        let mut left = items.into_iter().map(put).collect::<Result<Vec<_>, LedgerError>>()?;
-        let mut pause = CONFLICT_PAUSE;
-        while !left.is_empty() {
-            let write = self.client.batch_write_item().request_items(self.table, left);
-            let written = write.send().await.map_err(LedgerError::of("write items"))?;
-            left = written.unprocessed_items.into_iter().flatten().flat_map(|(_, items)| items).collect();
-            if !left.is_empty() {
-                sleep(pause).await;
-                pause *= 2;
-            }
-        }
-        Ok(())
+        let batches: Vec<Vec<Write>> =
+            items.chunks(WRITE_MAX).map(|items| items.iter().map(|item| put(item.clone(), None)).collect()).collect();
+        // There is no condition that could be lost.
+        let written = stream::iter(batches).map(|batch| self.transact(batch)).buffer_unordered(AT_ONCE);
+        written.try_for_each(|_| async { Ok(()) }).await
     }
 
     /// The items of one name whose second name begins so, in its order.

@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::aws::Aws;
 pub use call::LedgerError;
-use call::{Call, Lost, check, conditional, delete, put};
+use call::{Call, Lost, WRITE_MAX, check, conditional, delete, put};
 use item::{Item, hex, number, text, time};
 
 /// How long one attempt may take: a mail waits for it.
@@ -39,9 +39,6 @@ const RECORDS_MAX: usize = 1000;
 
 /// The most bytes of what one mail told, for an item may have 400 KB.
 const TOLD_MAX: usize = 300_000;
-
-/// The most items of a transaction. Source: DynamoDB API Reference, `TransactWriteItems`.
-const TRANSACTION_MAX: usize = 100;
 
 /// A table of this stack.
 ///
@@ -217,7 +214,7 @@ impl Ledger for Table {
             // With the first of them, so that neither stands without the other.
             items.insert(0, put(item::expires(line, now, item::INCIDENT), None));
         }
-        for some in items.chunks(TRANSACTION_MAX) {
+        for some in items.chunks(WRITE_MAX) {
             // There is no condition that could be lost.
             let _ = call.transact(some.to_vec()).await?;
         }

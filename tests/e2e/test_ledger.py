@@ -219,6 +219,58 @@ def test_asked_for_all_it_tells_all_that_is_stored(run):
         assert not [item for item in made.items() if item["pk"]["S"] in ("P", "C")]
 
 
+def test_asked_for_all_it_asks_a_ledger_that_failed_a_moment_ago(run):
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        instance.invoke(delivery(stored := read()))
+        made.dynamodb.fault = lambda number, operation: "fails before"
+        made.ahead += 61
+        kind, report = instance.invoke(delivery(alone := grave()))
+        assert kind == "response" and report["ledger_failures"] >= 1, report
+        assert made.told(alone["eventID"]) == 1 and made.told(stored["eventID"]) == 0
+        made.dynamodb.fault = lambda number, operation: None
+        made.tick(all=True)
+        assert made.told(stored["eventID"]) == 1
+
+
+def test_a_delivery_that_takes_long_to_read_again_is_told(run):
+    """A megabyte of reads beside a change: it waits, because its incident's minute is spent."""
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        many = [read(f"List{number % 50}") for number in range(12_000)]
+        kind, report = instance.invoke(delivery(*many, waits := grave()))
+        assert kind == "response" and report["waiting"] > 12_000, report
+        made.ahead += 130
+        assert made.tick()[0] == "response"
+        assert made.told(waits["eventID"]) == 1
+        made.settle()
+
+
+def test_names_of_any_length_are_told_once(run):
+    def bucket():
+        return record("CreateBucket", "s3", requestParameters={"bucketName": str(random.random()) * 12_000}, responseElements=None)
+
+    with run() as made:
+        made.instances[0].invoke(delivery(first := bucket(), second := bucket()))
+        for _ in range(5):
+            made.ahead += 61
+            made.tick()
+        assert [made.told(one["eventID"]) for one in (first, second)] == [1, 1]
+        made.settle()
+
+
+def test_a_call_that_comes_twice_in_a_batch_is_remembered(run):
+    entries = log_data(shipped_event("central-root-session"))["logEvents"]
+    calls = [entry for entry in entries if json.loads(entry["message"])["eventName"] == "AssumeRoot"]
+    batch = json.dumps(raw_event(log_data(shipped_event("central-root-session")) | {"logEvents": calls * 2}))
+    with run() as made:
+        kind, report = made.instances[0].invoke(batch)
+        assert report["ledger_failures"] == 0
+        assert any(item["pk"]["S"].startswith("A#") for item in made.items())
+
+
 FAULTS = ["fails before", "fails after", "throttles", "stalls"]
 
 

@@ -46,7 +46,13 @@ NEW = {
     "Settings": "ALERT_TIME_ZONE=Asia/Tokyo;HISTORY_MINUTES=15;MASK_ACCESS_KEYS=false;HISTORY_TIMEOUT_MS=500;METRICS=off",
 }
 # What docs/upgrade.md says that the update adds. Without metrics there are no alarms on them.
-ADDED = {"LedgerTable", "Tick", "TickAlarm", "TickPermission", "WhatIsStored"}
+ADDED = {
+    "LedgerTable", "Tick", "TickAlarm", "TickPermission", "WhatIsStored",
+    "WatchFilters", "WatchLogGroup", "WatchLogData", "WatchFunction",
+    "WatchTopics", "WatchStored", "WatchAlarmsGone", "WatchAlarmsSet",
+    "WatchAlarmsMuted", "WatchStack", "WatchTrail", "WatchRules",
+    "WatchTargets",
+}
 # Lambda's Runtime API, and CloudFormation's of custom resources: all that the deployment asks of a function.
 STUB = """#!/usr/bin/env python3
 import json, os, urllib.request

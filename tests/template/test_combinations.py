@@ -101,10 +101,8 @@ ALWAYS = {
 # What the ledger needs; the four of a transaction are those of its writes, and ConditionCheckItem.
 LEDGER_CALLS = (
     "BatchGetItem",
-    "BatchWriteItem",
     "ConditionCheckItem",
     "DeleteItem",
-    "GetItem",
     "PutItem",
     "Query",
     "UpdateItem",

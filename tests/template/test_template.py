@@ -309,7 +309,8 @@ def test_nobody_but_the_function_reads_or_writes_the_ledger(default):
     assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": "<AlertFunctionRole.Arn>"}}
     # Every way to an item, of which the function needs a part. SQL's are actions of their own.
     sql = {f"dynamodb:PartiQL{call}" for call in ("Delete", "Insert", "Select", "Update")}
-    assert set(statement["Action"]) == {*allowed["Action"], "dynamodb:Scan", *sql}
+    others = {f"dynamodb:{call}" for call in ("BatchWriteItem", "GetItem", "Scan")}
+    assert set(statement["Action"]) == {*allowed["Action"], *others, *sql}
     assert allowed["Resource"] == "<LedgerTable.Arn>"
 
 
@@ -318,7 +319,7 @@ def test_each_call_of_the_ledger_has_its_reason():
     lines = [line.strip() for line in text.splitlines()]
     actions = [number for number, line in enumerate(lines) if line.startswith("- dynamodb:")]
 
-    assert len(actions) == 8
+    assert len(actions) == 6
     for number in actions:
         assert lines[number - 1].startswith("# "), lines[number]
 
@@ -576,8 +577,10 @@ def test_trail_writes_to_its_own_log_group_only(everything):
 
 def test_audit_data_and_what_is_not_told_outlive_the_stack(everything):
     for name in ("TrailBucket", "TrailLogGroup", "LedgerTable"):
-        # A stack that could not be made leaves nothing behind; one that was leaves the records.
-        assert everything[name]["DeletionPolicy"] == "RetainExceptOnCreate", name
+        # A stack that could not be made leaves nothing behind; one that was leaves the records. What an update made that
+        # is rolled back counts as not made, and in the table there may be something by then.
+        policy = "Retain" if name == "LedgerTable" else "RetainExceptOnCreate"
+        assert everything[name]["DeletionPolicy"] == policy, name
         assert everything[name]["UpdateReplacePolicy"] == "Retain", name
         # A name of its own would be in the way of the next stack.
         assert not {"BucketName", "LogGroupName", "TableName"} & properties(everything, name).keys(), name

@@ -2,6 +2,7 @@
 
 mod answer;
 mod collected;
+mod due;
 mod tick;
 mod work;
 
