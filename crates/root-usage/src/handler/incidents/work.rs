@@ -97,7 +97,8 @@ impl<'l, L: Ledger> Work<'l, L> {
         let time_left = run.deadlines.publishing.saturating_duration_since(Instant::now());
         let time_left = SignedDuration::try_from(time_left).unwrap_or(SignedDuration::ZERO);
         // Others' leases are compared with what the clock says now, not when the invocation began.
-        let passed = SignedDuration::try_from(run.started.elapsed()).unwrap_or(SignedDuration::ZERO);
+        // In whole seconds, so that what is played is always the same.
+        let passed = SignedDuration::from_secs(run.started.elapsed().as_secs().try_into().unwrap_or(0));
         let now = run.now.saturating_add(passed).unwrap_or(Timestamp::MAX);
         let owner = Sha256::new().chain_update(run.request_id).chain_update(run.now.to_string()).finalize();
         Self {
