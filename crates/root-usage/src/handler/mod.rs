@@ -230,7 +230,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 return Err(fault.into());
             }
         };
-        let mut batch = inflated.batch(|event| self.config.rules.may_match(event));
+        let mut batch = reading::candidates(&inflated, &self.config.rules);
         run.report.inflated_bytes = inflated.len();
         run.report.ignored = batch.others;
         if batch.is_control_message() {
@@ -252,7 +252,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let mut portion = 0;
         loop {
             let in_time = || (self.clock)() < run.deadlines.reading;
-            let mut found = reading.next(run.report, in_time);
+            let mut found = reading.next(run.report, &in_time);
             if incidents.is_none() && !forced {
                 found.forget(&self.memory.mailed(&found.keys()).await, run.report);
             }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::memory::Key;
 use crate::alert::{Match, Unreadable};
-use crate::batch::LogEvent;
+use crate::batch::{self, Inflated, LogEvent};
 use crate::detect::reading::{Reading, faulty, read};
 use crate::fault::caught;
 use crate::record::Record;
@@ -56,6 +56,14 @@ pub(super) struct Portion {
     pub cut: bool,
 }
 
+/// The log events that a rule may match.
+///
+/// Neither this nor [`Batch::next`] is generic: what is, is compiled with the function, which is built for size, and these go
+/// over every byte.
+pub(super) fn candidates<'b>(inflated: &'b Inflated, rules: &RuleSet) -> batch::Batch<'b> {
+    inflated.batch(|event| rules.may_match(event))
+}
+
 impl<'b> Batch<'b> {
     pub fn new(log_events: &'b [LogEvent<'b>], rules: &'b RuleSet) -> Self {
         Self { log_events: log_events.iter(), rules, seen: HashSet::new(), beside: Vec::new(), calls: Vec::new() }
@@ -77,7 +85,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Reads log events and counts them, until there are enough for a mail. What comes twice is a duplicate.
-    pub fn next(&mut self, report: &mut Report, in_time: impl Fn() -> bool) -> Portion {
+    pub fn next(&mut self, report: &mut Report, in_time: &dyn Fn() -> bool) -> Portion {
         let mut found = Portion::default();
         let mut bytes = 0;
         while bytes < FOUND_MAX && !self.is_over() {

@@ -209,11 +209,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let Ok(inflated) = Inflated::from_event(&event, self.config.max_batch_bytes) else {
             return Ok(gone(part, "can't be read"));
         };
-        let batch = inflated.batch(|event| self.config.rules.may_match(event));
+        let batch = reading::candidates(&inflated, &self.config.rules);
         let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
         let (mut collected, mut is_theirs) = (Collected::default(), false);
         while !reading.is_over() {
-            let found = reading.next(&mut Report::default(), || true);
+            let found = reading.next(&mut Report::default(), &|| true);
             let matches = found.matches.into_iter().map(|(found, _)| found).collect();
             let alert = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside());
             let Some(alert) = alert else { continue };
