@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
 use root_usage::directory::{Listed, Names};
-use root_usage::email::{Chapter, Language, Message, digest};
+use root_usage::email::{Chapter, Ending, Language, Message, digest};
 use root_usage::history::Answers;
 use root_usage::incident::{IncidentId, Kind, Open, Pace, Reason, Whose, changes, open};
 use root_usage::ledger::PartKey;
@@ -79,9 +79,32 @@ proptest! {
         let story: Vec<&str> = lines.iter().map(String::as_str).cycle().take(lines.len() * 40).collect();
         let closing = chapter(&whose, Kind::Closing, number, None, open);
         for goes_on in [false, true] {
-            let message = Message::closing(&closing, &whose, &story, Some(&alert), goes_on, &names, &style);
+            let ending = Ending { story: &story, last: Some(&alert), goes_on };
+            let message = Message::closing(&closing, &whose, &ending, &names, &style, topic::fits);
             check(&message)?;
             prop_assert!(message.subject.as_str().ends_with(&format!(" #{}", closing.id)), "{:?}", message.subject);
+        }
+    }
+}
+
+/// What the closing mail is the first to tell comes last in its story, so it is what stays.
+#[test]
+fn a_closing_mail_that_is_too_large_leaves_out_what_earlier_mails_told() {
+    let whose = Whose::Root { account: "111122223333".to_owned() };
+    let closing = chapter(&whose, Kind::Closing, 9, None, Vec::new());
+    for (lines, width) in [(121, 80), (5000, 80), (120, 3000), (2, 300_000)] {
+        let mut story: Vec<String> =
+            (1..lines).map(|line| format!("line {line} {}", "\u{1F512}".repeat(width / 4))).collect();
+        story.push("the newest".to_owned());
+        let story: Vec<&str> = story.iter().map(String::as_str).collect();
+        for language in Language::ALL {
+            let ending = Ending { story: &story, last: None, goes_on: false };
+            let (names, style) = (Names::default(), style(language));
+            let message = Message::closing(&closing, &whose, &ending, &names, &style, topic::fits);
+            check(&message).unwrap();
+            let told = message.text.matches("line ").count() + 1;
+            assert!(message.text.contains("the newest") && told < lines, "{lines} lines of {width} bytes");
+            assert!(message.text.contains(&(lines - told).to_string()), "{}", message.text);
         }
     }
 }

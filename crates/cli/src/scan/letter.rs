@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use root_usage::alert::{Alert, Attribution, Match};
 use root_usage::directory::{Listed, Names};
-use root_usage::email::{self, EmailError, Message, Style, digest};
+use root_usage::email::{self, EmailError, Ending, Message, Style, digest};
 use root_usage::history::Answers;
 use root_usage::incident::{Changes, Kind, Pace, by_identity, changes, open};
 use root_usage::notify::topic;
@@ -65,9 +65,8 @@ impl Writing<'_> {
             };
             if chapter.kind == Kind::Closing {
                 let lines: Vec<&str> = story.iter().map(String::as_str).collect();
-                let goes_on = chapter.goes_on;
-                let message =
-                    Message::closing(&email, &incident.whose, &lines, alert.as_ref(), goes_on, named, self.style);
+                let ending = Ending { story: &lines, last: alert.as_ref(), goes_on: chapter.goes_on };
+                let message = Message::closing(&email, &incident.whose, &ending, named, self.style, topic::fits);
                 letters.push(Letter { time: *time, message });
                 stories.remove(&chapter.incident);
             } else {

@@ -183,6 +183,17 @@ struct Closed<'a> {
     event_ids_left_out: usize,
 }
 
+/// What an incident ends with.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// The lines of all its mails, this one's last, in the order they were told.
+    pub story: &'a [&'a str],
+    /// What is told by this mail first.
+    pub last: Option<&'a Alert>,
+    /// The next incident of the same kind has begun.
+    pub goes_on: bool,
+}
+
 /// What a closing mail will tell of an alert that is told now: a few lines, in the mail's words.
 #[must_use]
 pub fn digest(alert: &Alert, style: &Style) -> Vec<String> {
@@ -192,28 +203,46 @@ pub fn digest(alert: &Alert, style: &Style) -> Vec<String> {
 }
 
 impl Message {
-    /// The mail that closes an incident: all that was told of it, in order, and what is left, told in it first.
+    /// The mail that closes an incident: as much as `fits` of what was told of it, and what is left, told in it first.
     #[must_use]
     pub fn closing(
         chapter: &Chapter,
         whose: &Whose,
-        story: &[&str],
-        last: Option<&Alert>,
-        goes_on: bool,
+        ending: &Ending<'_>,
+        names: &Names,
+        style: &Style,
+        fits: impl Fn(&Self) -> bool,
+    ) -> Self {
+        let mut lines = ending.story.len().min(STORY_MAX);
+        loop {
+            let message = Self::closing_with(lines, chapter, whose, ending, names, style);
+            if lines == 0 || fits(&message) {
+                return message;
+            }
+            lines /= 2;
+        }
+    }
+
+    /// The same with so many lines of its story: the last ones. Those before them are in earlier mails.
+    fn closing_with(
+        lines: usize,
+        chapter: &Chapter,
+        whose: &Whose,
+        &Ending { story, last, goes_on }: &Ending<'_>,
         names: &Names,
         style: &Style,
     ) -> Self {
+        let (earlier, shown) = story.split_at(story.len() - lines);
         let actions = || last.into_iter().flat_map(|alert| &alert.actors).flat_map(|actor| &actor.actions);
         let ids = || actions().filter_map(|action| action.record.event_id());
         let account = whose.account().filter(|account| !account.is_empty()).map(|id| Account::new(id, names));
-        let shown = &story[..story.len().min(STORY_MAX)];
         let closing = Closing {
             incident: Incident::new(chapter, style),
             account,
             whose,
             function: Clean::name(&style.function),
             story: shown,
-            left_out: story.len() - shown.len(),
+            left_out: earlier.len(),
             goes_on,
         };
         let subject = Subject::closing(closing.account.as_ref(), whose, goes_on, chapter);

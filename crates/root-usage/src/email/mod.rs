@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use chapter::{Chapter, digest};
+pub use chapter::{Chapter, Ending, digest};
 pub use language::Language;
 use language::Mail;
 pub use notice::DamagedBatch;

@@ -11,7 +11,7 @@ use super::collected::{Collected, TOGETHER_BYTES, gone};
 use super::due::Together;
 use super::work::{Occasion, Work};
 use crate::directory::{Directory, look_up};
-use crate::email::Message;
+use crate::email::{Ending, Message};
 use crate::fault::caught_async;
 use crate::history::History;
 use crate::incident::{IncidentId, Kind, Pace, Whose, changes};
@@ -214,15 +214,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             let names = look_up(&self.directory, accounts.into_iter(), deadline).await;
             let lines: Vec<&str> =
                 story.iter().chain([&told]).flat_map(|told| &told.digest).map(String::as_str).collect();
-            let message = Message::closing(
-                &chapter,
-                whose,
-                &lines,
-                alert.as_ref(),
-                goes_on.is_some(),
-                &names,
-                &self.config.style,
-            );
+            let ending = Ending { story: &lines, last: alert.as_ref(), goes_on: goes_on.is_some() };
+            let fits = |message: &Message| self.notify.fits(message);
+            let message = Message::closing(&chapter, whose, &ending, &names, &self.config.style, fits);
             self.publish(run, &message).await?;
         }
         parts.push(closing.key);
