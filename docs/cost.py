@@ -48,7 +48,7 @@ SECONDS = HOURS * 3600
 GB = 1e9
 
 # What the function does.
-METRICS_OF_THE_FUNCTION = 9  # two more have data only while something is wrong
+METRICS_OF_THE_FUNCTION = 9  # four more have data only while something is wrong
 # AWS Lambda Developer Guide, "Configure Lambda function memory": with this many MB a function has one whole vCPU, with
 # fewer a part of it. It has one thread that works, so more bring it nothing.
 WHOLE_CPU_MB = 1769

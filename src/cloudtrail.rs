@@ -8,12 +8,15 @@ use aws_sdk_cloudtrail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
+use jiff::Timestamp;
 use root_usage::history::{By, History, LookUpError, Page, Query, Why};
+use root_usage::watch::WatchError;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::pace::Pace;
+use crate::trail_log::TrailLog;
 
 /// How often one page is asked for.
 const ATTEMPTS: usize = 3;
@@ -25,13 +28,14 @@ pub struct CloudTrail {
     aws: Aws,
     client: OnceCell<Client>,
     pace: Pace,
+    log: Option<TrailLog>,
 }
 
 impl CloudTrail {
-    /// The event history of the account that the function runs in.
+    /// The event history of the account that the function runs in, and the log group that its trail writes to.
     #[must_use]
-    pub fn new(aws: Aws) -> Self {
-        Self { aws, client: OnceCell::new(), pace: Pace::default() }
+    pub fn new(aws: Aws, log: Option<TrailLog>) -> Self {
+        Self { aws, client: OnceCell::new(), pace: Pace::default(), log }
     }
 
     async fn client(&self) -> &Client {
@@ -50,6 +54,7 @@ impl CloudTrail {
             By::AccessKey(key) => (LookupAttributeKey::AccessKeyId, key.as_str()),
             By::Root => (LookupAttributeKey::Username, "root"),
             By::AssumeRoot => (LookupAttributeKey::EventName, "AssumeRoot"),
+            By::Session(name) => (LookupAttributeKey::Username, name.as_str()),
         };
         let attribute = LookupAttribute::builder().attribute_key(key).attribute_value(value).build();
         let request = self
@@ -120,5 +125,17 @@ impl History for CloudTrail {
             }
         }
         Err(failed.unwrap_or(LookUpError { why: Why::Time, source: None }))
+    }
+
+    async fn has_arrived(
+        &self,
+        event_id: &str,
+        since: Timestamp,
+        deadline: Instant,
+    ) -> Result<Option<bool>, WatchError> {
+        match &self.log {
+            Some(log) => log.has(event_id, since, deadline).await,
+            None => Ok(None),
+        }
     }
 }

@@ -11,6 +11,7 @@ use aws_sdk_sns::operation::publish::PublishError;
 use root_usage::email::Message;
 use root_usage::notify::topic::TopicArn;
 use root_usage::notify::{Notify, Receipt, Refusal, Remedy, topic};
+use root_usage::watch::WatchError;
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
@@ -130,5 +131,20 @@ impl Notify for Sns {
                 Err(SnsError { topic: self.topic.as_str().to_owned(), remedy, advice, source: Box::new(source) })
             }
         }
+    }
+
+    async fn readers(&self) -> Result<Option<usize>, WatchError> {
+        let asked = self.client().await.get_topic_attributes().topic_arn(self.topic.as_str()).send().await;
+        let answer = asked.map_err(|source| {
+            let advice = match source.code().unwrap_or_default() {
+                "AuthorizationError" | "AuthorizationErrorException" | "AccessDenied" | "AccessDeniedException" => {
+                    "the function's role needs sns:GetTopicAttributes on the topic"
+                }
+                code => remedy(code, source.message().unwrap_or_default()).1,
+            };
+            WatchError { what: "whether the topic has a confirmed subscription", advice, source: Box::new(source) }
+        })?;
+        let attributes = answer.attributes.unwrap_or_default();
+        Ok(attributes.get("SubscriptionsConfirmed").and_then(|count| count.parse().ok()))
     }
 }

@@ -88,8 +88,17 @@ pub fn expires(mut item: Item, now: Timestamp, after: SignedDuration) -> Item {
 
 /// Whether it is remembered still: DynamoDB deletes late.
 pub fn is_remembered(item: &Item, now: Timestamp) -> bool {
-    let until = item.get("expires").and_then(|until| until.as_n().ok()).and_then(|until| until.parse::<i64>().ok());
-    until.is_none_or(|until| until > now.as_second())
+    until(item).is_none_or(|until| until > now.as_second())
+}
+
+/// When a part or record was told that is remembered for as long as those are.
+pub fn told_at(item: &Item) -> Timestamp {
+    let until = until(item).and_then(|until| Timestamp::from_second(until).ok());
+    until.and_then(|until| until.checked_sub(TOLD).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn until(item: &Item) -> Option<i64> {
+    item.get("expires")?.as_n().ok()?.parse().ok()
 }
 
 pub fn part_key(key_: PartKey) -> Item {

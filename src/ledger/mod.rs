@@ -3,7 +3,7 @@
 mod call;
 mod item;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -104,16 +104,16 @@ impl Ledger for Table {
         Ok(self.call().await.get(item::told_key(part)).await?.is_some())
     }
 
-    async fn told_of(&self, records: &[RecordKey]) -> Result<HashSet<RecordKey>, LedgerError> {
+    async fn told_of(&self, records: &[RecordKey]) -> Result<HashMap<RecordKey, Timestamp>, LedgerError> {
         let call = self.call().await;
         let found = call.get_many(records.iter().map(item::record_key).collect(), "pk, expires").await?;
         let now = Timestamp::now();
-        let found: HashSet<&str> = found
+        let found: HashMap<&str, Timestamp> = found
             .iter()
             .filter(|item| item::is_remembered(item, now))
-            .filter_map(|item| item.get("pk")?.as_s().ok()?.strip_prefix("K#"))
+            .filter_map(|item| Some((item.get("pk")?.as_s().ok()?.strip_prefix("K#")?, item::told_at(item))))
             .collect();
-        Ok(records.iter().filter(|record| found.contains(hex(*record).as_str())).copied().collect())
+        Ok(records.iter().filter_map(|record| Some((*record, *found.get(hex(record).as_str())?))).collect())
     }
 
     async fn keep(&self, part: &Part, event: &str) -> Result<Kept, LedgerError> {
@@ -196,8 +196,8 @@ impl Ledger for Table {
         Ok(call.update(item::part_key(key), set, Some(condition), ReturnValue::None).await?.is_ok())
     }
 
-    async fn tell(&self, parts: &[PartKey], told: &Told) -> Result<(), LedgerError> {
-        let (call, now) = (self.call().await, Timestamp::now());
+    async fn tell(&self, parts: &[PartKey], told: &Told, now: Timestamp) -> Result<(), LedgerError> {
+        let call = self.call().await;
         let mut items: Vec<_> =
             parts.iter().map(|part| put(item::expires(item::told_key(*part), now, item::TOLD), None)).collect();
         if let (Some(incident), Some(first)) = (told.incident, parts.first()) {

@@ -260,7 +260,7 @@ def test_recipe_alarms_heartbeat_and_tick_are_there(stack, emulator):
     filters = emulator.client("logs").describe_metric_filters(logGroupName=TRAIL_LOG_GROUP)["metricFilters"]
     assert [one["filterName"] for one in filters] == ["RootAccountUsage"]
     alarms = emulator.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    assert len(alarms) == 12
+    assert len(alarms) == 14
     names = {one["AlarmName"] for one in alarms}
     assert names >= {f"{stack.name}-overdue", f"{stack.name}-no-tick", f"{stack.name}-ledger"}
     assert {tuple(one["AlarmActions"]) for one in alarms} == {(stack.operations_topic,)}

@@ -101,9 +101,13 @@ def function(binary, scratch, sns_answers, **variables):
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="512",
         AWS_LAMBDA_FUNCTION_VERSION="1",
         AWS_LAMBDA_LOG_FORMAT="JSON",
-        ALERT_TOPIC_ARN=TOPIC,
         # Nothing answers look-ups here; tests/e2e/test_history.py has what does.
-        **{"HISTORY_MINUTES": "0", "AWS_ENDPOINT_URL_SNS": f"http://{stub.address}", **variables},
+        **{
+            "ALERT_TOPIC_ARN": TOPIC,
+            "HISTORY_MINUTES": "0",
+            "AWS_ENDPOINT_URL_SNS": f"http://{stub.address}",
+            **variables,
+        },
     )
     log = open(scratch / "function.log", "wb")
     process = subprocess.Popen([binary], env=env, stdout=log, stderr=subprocess.STDOUT)

@@ -222,18 +222,6 @@ def test_nothing_is_looked_up_for_a_batch_without_a_match(binary, tmp_path):
         assert (server.requests, stub.published) == ([], [])
 
 
-def test_a_heartbeat_is_one_look_up_and_billed_only_where_it_fails(binary, tmp_path):
-    for number, (behave, failures) in enumerate([(faithful, 0), (None, 1)]):
-        scratch = tmp_path / str(number)
-        scratch.mkdir()
-        with cloudtrail(behave) as (server, url), function(binary, scratch, [TAKEN], AWS_ENDPOINT_URL_CLOUDTRAIL=url) as stub:
-            kind, report = stub.invoke('{"heartbeat":{}}')
-            assert (kind, report["history_failures"], stub.published) == ("response", failures, [])
-            # A metric costs money for each hour that has a value.
-            assert stub.log().count("_aws") == failures
-            assert server is None or len(server.requests) == 1
-
-
 def test_the_emulators_own_event_history_is_read(binary, tmp_path):
     """The emulator records the calls that are made to it, under their access key, and none of them as root's."""
     key = "AKIAIOSFODNN7EXAMPLE"

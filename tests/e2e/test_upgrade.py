@@ -47,7 +47,7 @@ NEW = {
 }
 # What docs/upgrade.md says that the update adds. Without metrics there are no alarms on them.
 ADDED = {
-    "LedgerTable", "Tick", "TickAlarm", "TickPermission", "WhatIsStored",
+    "LedgerTable", "Tick", "TickAlarm", "TickPermission", "WhatIsStored", "UnheardAlarm", "ReadersAlarm",
     "WatchFilters", "WatchLogGroup", "WatchLogData", "WatchFunction",
     "WatchTopics", "WatchStored", "WatchAlarmsGone", "WatchAlarmsSet",
     "WatchAlarmsMuted", "WatchStack", "WatchTrail", "WatchRules",

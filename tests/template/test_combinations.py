@@ -130,6 +130,7 @@ OPTIONAL = [
     (lambda c: c["metrics"] == "on", {"OverdueAlarm"}),
     (lambda c: c["alarms"] != "few" and c["metrics"] == "on", {"LedgerAlarm"}),
     (lambda c: c["silence"] == "watched", {"Heartbeat", "HeartbeatPermission", "SilenceAlarm"}),
+    (lambda c: c["silence"] == "watched" and c["metrics"] == "on", {"UnheardAlarm", "ReadersAlarm"}),
 ]
 
 # The subscription's pattern and what the function is told, by the rules chosen.

@@ -251,6 +251,7 @@ def test_each_variable_of_the_function_has_a_parameter():
         "UPDATE_MINUTES": "10",
         "SETTINGS": "ALERT_TIME_ZONE=Asia/Tokyo;HISTORY_MINUTES=15;MASK_ACCESS_KEYS=false;METRICS=off",
         "LEDGER_TABLE": "<LedgerTable>",
+        "TRAIL_LOG_GROUP": "trail-log-group",
     }
 
 
@@ -443,6 +444,17 @@ def test_hours_without_a_record_are_an_alarm(default):
     # All periods, not some of them.
     assert "DatapointsToAlarm" not in alarm
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+
+
+@pytest.mark.parametrize("name, metric, hours", [("UnheardAlarm", "Unheard", 3), ("ReadersAlarm", "WithoutReaders", 1)])
+def test_what_the_hourly_look_finds_wrong_is_an_alarm(name, metric, hours, default):
+    alarm = properties(default, name)
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("RootUsageAlert", metric, "Maximum")
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == FUNCTION
+    # One look an hour: a late delivery alone is none.
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm.get("DatapointsToAlarm", 1)) == (3600, hours, hours)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    assert alarm["TreatMissingData"] == "notBreaching"
 
 
 def test_half_an_hour_without_a_tick_is_an_alarm(default):

@@ -34,3 +34,4 @@ pub mod region;
 pub mod report;
 pub mod rule;
 pub mod severity;
+pub mod watch;

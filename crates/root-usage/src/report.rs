@@ -64,12 +64,16 @@ report! {
     ledger_failures: "LedgerFailures",
     /// Parts of deliveries that are stored and have been due for fifteen minutes or longer.
     overdue: "Overdue",
-    /// Matched log events that are in a mail now, or are kept and due, and those that were before.
+    /// Matched log events that are in a mail now, or are kept from now on, or were mailed within the last 15 minutes.
     reported: "Reported",
     /// Bytes that the payload inflated to.
     inflated_bytes: "inflatedBytes",
     /// Look-ups in the event history that failed.
     history_failures: "HistoryFailures",
+    /// Hourly looks that did not find the record of an earlier one in the log group.
+    unheard: "Unheard",
+    /// Hourly looks that found no confirmed subscription of the topic.
+    without_readers: "WithoutReaders",
     /// Attempts to publish a mail that failed.
     publish_failures: "PublishFailures",
     /// Mails published.
@@ -157,7 +161,7 @@ struct Metric {
 
 /// Metrics that have a value only where it is not zero: alarms ask for nothing else, and a metric costs money for each
 /// hour that has a value.
-const SELDOM: [&str; 2] = ["LedgerFailures", "Overdue"];
+const SELDOM: [&str; 4] = ["LedgerFailures", "Overdue", "Unheard", "WithoutReaders"];
 
 /// What becomes a metric of the line's figures.
 fn metrics(report: &Report) -> Vec<Metric> {

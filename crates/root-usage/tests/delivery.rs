@@ -7,19 +7,17 @@ mod topic;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use root_usage::email::Message;
 use root_usage::handler::Handler;
-use root_usage::history::{History, LookUpError, Page, Query, Recorded, Why};
-use root_usage::report::Report;
+use root_usage::history::Recorded;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use batches::{batch, gzip, raw, root_call};
-use topic::{Answer, Failing, Topic, config, handler, invoke, valid};
+use topic::{Answer, Topic, config, handler, invoke, valid};
 
 fn shipped(name: &str) -> String {
     fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(format!("events/{name}.json")))
@@ -56,34 +54,6 @@ async fn a_test_that_can_not_be_mailed_fails() {
     let handler = handler(Topic::answering(&[Answer::NoTopic]));
     let error = invoke(&handler, r#"{"test":{}}"#).await.unwrap_err();
     assert_eq!(error.kind(), "NotifyError");
-}
-
-/// A history that counts what it is asked.
-#[derive(Default)]
-struct Counting(Mutex<Vec<Query>>);
-
-impl History for &Counting {
-    async fn look_up(&self, query: &Query, _: Instant) -> Result<Page, LookUpError> {
-        self.0.lock().unwrap().push(query.clone());
-        Ok(Page::default())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_heartbeat_is_one_look_up_and_no_mail() {
-    let vars = [("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:111122223333:alerts"), ("HISTORY_MINUTES", "0")];
-    let history = Counting::default();
-    let handler = Handler::new(config(&vars), Topic::default(), &history);
-    assert_eq!(invoke(&handler, r#"{"heartbeat":{}}"#).await.unwrap(), Report::default());
-    assert!(handler.notify().take().is_empty());
-    let regions: Vec<String> = history.0.lock().unwrap().iter().map(|query| query.region.clone()).collect();
-    assert_eq!(regions, ["eu-west-1"]);
-
-    for why in [Why::Denied, Why::Time] {
-        let handler = Handler::new(config(&vars), Topic::default(), Failing(Some(why)));
-        let report = invoke(&handler, r#"{"heartbeat":{}}"#).await.unwrap();
-        assert_eq!((report.history_failures, report.mails), (1, 0));
-    }
 }
 
 /// The mail about a batch that can't be read: (what is wrong with it, log events read, log group known).

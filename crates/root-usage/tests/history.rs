@@ -171,6 +171,7 @@ async fn the_questions_fit_the_alert() {
                     By::Root => "root".to_owned(),
                     By::AccessKey(key) => key.clone(),
                     By::AssumeRoot => "AssumeRoot".to_owned(),
+                    By::Session(name) => name.clone(),
                 };
                 assert_eq!(queries.len(), expected.len());
                 for (query, (region, who, from, to)) in queries.iter().zip(expected) {

@@ -1,10 +1,12 @@
 //! What a function instance remembers from one invocation to the next.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Form;
@@ -31,8 +33,10 @@ pub(super) struct Memory(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    /// Records that were mailed, and events about which a mail said that they can't be read.
-    mailed: Recent<Key>,
+    /// Records that were mailed, or held back, and when.
+    mailed: Recent<Key, Timestamp>,
+    /// Events about which a mail said that they can't be read.
+    damaged: Recent<Key>,
     /// Alerts that were sent without an answer: they may have arrived.
     unanswered: Recent<AlertId>,
     /// When mails of limited kinds went out.
@@ -92,26 +96,27 @@ impl Limited {
     }
 }
 
-/// The newest of many, the oldest forgotten first.
-struct Recent<T> {
+/// The newest of many and what is known of each, the oldest forgotten first.
+struct Recent<T, V = ()> {
     order: VecDeque<T>,
-    all: HashSet<T>,
+    all: HashMap<T, V>,
 }
 
-impl<T> Default for Recent<T> {
+impl<T, V> Default for Recent<T, V> {
     fn default() -> Self {
-        Self { order: VecDeque::new(), all: HashSet::new() }
+        Self { order: VecDeque::new(), all: HashMap::new() }
     }
 }
 
-impl<T: Copy + Eq + Hash> Recent<T> {
-    fn has(&self, item: &T) -> bool {
-        self.all.contains(item)
+impl<T: Copy + Eq + Hash, V> Recent<T, V> {
+    fn get(&self, item: &T) -> Option<&V> {
+        self.all.get(item)
     }
 
-    fn remember(&mut self, items: impl IntoIterator<Item = T>) {
-        for item in items {
-            if self.all.insert(item) {
+    fn remember(&mut self, items: impl IntoIterator<Item = (T, V)>) {
+        for (item, known) in items {
+            if let Entry::Vacant(new) = self.all.entry(item) {
+                new.insert(known);
                 self.order.push_back(item);
             }
             if self.order.len() > REMEMBERED_MAX
@@ -126,29 +131,34 @@ impl<T: Copy + Eq + Hash> Recent<T> {
 // Asynchronous, as one that several instances share has to be.
 #[allow(clippy::unused_async, reason = "who asks must not know that this one answers at once")]
 impl Memory {
-    /// Which of these were mailed.
-    pub(super) async fn mailed(&self, keys: &[Key]) -> HashSet<Key> {
+    /// Which of these were mailed, and when.
+    pub(super) async fn mailed(&self, keys: &[Key]) -> HashMap<Key, Timestamp> {
         let remembered = self.lock();
-        keys.iter().filter(|key| remembered.mailed.has(key)).copied().collect()
+        keys.iter().filter_map(|key| Some((*key, *remembered.mailed.get(key)?))).collect()
     }
 
     /// The alert with what was held back before it, if it may go out now; else how many records and log events are held
     /// back with it.
-    pub(super) async fn admit(&self, alert: Alert, limits: Option<&[Limited]>, keys: &[Key]) -> Result<Alert, usize> {
+    pub(super) async fn admit(
+        &self,
+        alert: Alert,
+        limits: Option<&[Limited]>,
+        (keys, now): (&[Key], Timestamp),
+    ) -> Result<Alert, usize> {
         let mut remembered = self.lock();
         if limits.is_some_and(|limits| !remembered.is_open(limits)) {
             remembered.held.add(&alert);
-            remembered.mailed.remember(keys.iter().copied());
+            remembered.mailed.remember(keys.iter().map(|key| (*key, now)));
             return Err(alert.matched() + alert.unreadable.len());
         }
-        let may_be_repeated = remembered.unanswered.has(&alert.id);
+        let may_be_repeated = remembered.unanswered.get(&alert.id).is_some();
         Ok(Alert { held: remembered.held.clone(), may_be_repeated, ..alert })
     }
 
     /// An alert went out in this form, under these limits.
-    pub(super) async fn told(&self, alert: &Alert, form: &Form, limits: &[Limited], keys: &[Key]) {
+    pub(super) async fn told(&self, alert: &Alert, form: &Form, limits: &[Limited], (keys, now): (&[Key], Timestamp)) {
         let mut remembered = self.lock();
-        remembered.mailed.remember(keys.iter().copied());
+        remembered.mailed.remember(keys.iter().map(|key| (*key, now)));
         remembered.sent(limits);
         if *form == Form::Whole {
             remembered.held.subtract(&alert.held);
@@ -167,19 +177,19 @@ impl Memory {
 
     /// An alert may have gone out, or not.
     pub(super) async fn lost(&self, alert: AlertId) {
-        self.lock().unanswered.remember([alert]);
+        self.lock().unanswered.remember([(alert, ())]);
     }
 
     /// Whether a mail may go out about an event that can't be read. If not, it is held back, or was told before.
     pub(super) async fn admit_damaged(&self, event: Key) -> bool {
         let mut remembered = self.lock();
-        if remembered.mailed.has(&event) {
+        if remembered.damaged.get(&event).is_some() {
             return false;
         }
         let open = remembered.is_open(&[Limited::Damaged]);
         if !open {
             remembered.held.damaged += 1;
-            remembered.mailed.remember([event]);
+            remembered.damaged.remember([(event, ())]);
         }
         open
     }
@@ -187,7 +197,7 @@ impl Memory {
     /// A mail went out about an event that can't be read.
     pub(super) async fn told_damaged(&self, event: Key) {
         let mut remembered = self.lock();
-        remembered.mailed.remember([event]);
+        remembered.damaged.remember([(event, ())]);
         remembered.sent(&[Limited::Damaged]);
     }
 

@@ -1,6 +1,7 @@
 //! The pipeline: from the event that Lambda hands over to the mail, and a report of what was done.
 
 mod error;
+mod heartbeat;
 mod incidents;
 mod memory;
 mod notice;
@@ -185,7 +186,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
         let quiet = match request {
-            Some(Request::Heartbeat) => report.history_failures == 0,
+            Some(Request::Heartbeat) => report == Report::default(),
             Some(Request::Tick { .. } | Request::Incidents) => report.says_nothing() && result.is_ok(),
             _ => false,
         };
@@ -237,7 +238,6 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             run.report.ignored += batch.log_events.len();
         } else {
             self.read(run, &batch, inflated.is_forced()).await?;
-            run.report.reported += run.report.duplicate;
         }
         // What could be read is mailed by now; the rest will be unreadable for ever.
         let Some(fault) = batch.fault.take() else { return Ok(()) };
@@ -254,7 +254,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             let in_time = || (self.clock)() < run.deadlines.reading;
             let mut found = reading.next(run.report, &in_time);
             if incidents.is_none() && !forced {
-                found.forget(&self.memory.mailed(&found.keys()).await, run.report);
+                let mailed = incidents::lately(self.memory.mailed(&found.keys()).await, run.now);
+                found.forget(&mailed, run.report);
             }
             let cut = found.cut;
             let keys = if forced { Vec::new() } else { found.keys() };
@@ -284,7 +285,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     async fn tell(&self, run: &mut Run<'_>, alert: Alert, keys: &[Key]) -> Result<(), HandlerError<N::Error>> {
         run.report.alert_id = Some(alert.id.to_string());
         let limits = Limited::of(&alert);
-        let alert = match self.memory.admit(alert, limits.as_deref(), keys).await {
+        let alert = match self.memory.admit(alert, limits.as_deref(), (keys, run.now)).await {
             Ok(alert) => alert,
             Err(held_back) => {
                 run.report.held_back += held_back;
@@ -301,7 +302,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             // Only what was mailed is remembered: what was not must be found again when Lambda retries.
             Ok(form) => {
                 run.report.reported += alert.matched();
-                self.memory.told(&alert, form, &limits.unwrap_or_default(), keys).await;
+                self.memory.told(&alert, form, &limits.unwrap_or_default(), (keys, run.now)).await;
             }
         }
         result.map(|_| ())

@@ -1,10 +1,9 @@
-//! What is not about a record: batches that can't be read, tests, the heartbeat.
+//! What is not about a record: batches that can't be read, and tests.
 
 use std::error::Error;
 
-use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::memory::Limited;
 use super::{Handler, HandlerError, Run};
@@ -14,7 +13,7 @@ use crate::directory::{Directory, look_up};
 use crate::email::{DamagedBatch, Message};
 use crate::error::chain;
 use crate::fault::Fault;
-use crate::history::{By, History, Query};
+use crate::history::History;
 use crate::ledger::Ledger;
 use crate::notify::Notify;
 
@@ -61,22 +60,5 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Ok(message) => self.publish(run, &message).await,
             Err(error) => Err(Fault::from(&error as &dyn Error).into()),
         }
-    }
-
-    /// Makes a call that CloudTrail records, so that even a quiet account writes to its log group.
-    ///
-    /// A call that is denied is recorded too, and one that never arrives shows as silence.
-    pub(super) async fn heartbeat(&self, run: &mut Run<'_>) {
-        let Some(topic) = &self.config.alert_topic else { return };
-        let last = run.deadlines.publishing;
-        let to = run.now;
-        let from = to.checked_sub(SignedDuration::from_mins(1)).unwrap_or(to);
-        let query = Query { region: topic.region().to_owned(), by: By::Root, from, to, page: None };
-        match timeout_at(last, self.history.look_up(&query, last)).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => tracing::warn!(error = chain(&error), "no heartbeat"),
-            Err(_) => tracing::warn!("no heartbeat in time"),
-        }
-        run.report.history_failures += 1;
     }
 }

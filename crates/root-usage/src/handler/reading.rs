@@ -1,6 +1,6 @@
 //! What the log events of a batch turn out to be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::slice;
 
 use sha2::{Digest, Sha256};
@@ -141,13 +141,17 @@ impl Portion {
         self.matches.iter().filter_map(|(_, key)| *key).collect()
     }
 
-    /// Forgets matches that were mailed before: they are duplicates.
-    pub(crate) fn forget(&mut self, mailed: &HashSet<Key>, report: &mut Report) {
-        let before = self.matches.len();
-        self.matches.retain(|(_, key)| key.is_none_or(|key| !mailed.contains(&key)));
-        let duplicate = before - self.matches.len();
-        report.matched -= duplicate;
-        report.duplicate += duplicate;
+    /// Forgets matches that were mailed before: they are duplicates, and reported if that was lately.
+    pub(crate) fn forget(&mut self, mailed: &HashMap<Key, bool>, report: &mut Report) {
+        self.matches.retain(|(_, key)| match key.and_then(|key| mailed.get(&key)) {
+            Some(lately) => {
+                report.matched -= 1;
+                report.duplicate += 1;
+                report.reported += usize::from(*lately);
+                false
+            }
+            None => true,
+        });
     }
 }
 

@@ -8,6 +8,7 @@ mod related;
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::future::ready;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -25,6 +26,7 @@ use crate::error::chain;
 use crate::fault::caught_async;
 use crate::record::Record;
 use crate::region;
+use crate::watch::WatchError;
 use filter_pattern::json::Json;
 
 /// The most pages read of one look-up.
@@ -59,6 +61,8 @@ pub enum By {
     Root,
     /// By the event name `AssumeRoot`: who began a central root session.
     AssumeRoot,
+    /// By the name of a role's session. A function's is the function's name.
+    Session(String),
 }
 
 /// One request to the event history.
@@ -100,6 +104,22 @@ pub struct LookUpError {
 pub trait History {
     /// Asks for one page, and gives up at the deadline.
     fn look_up(&self, query: &Query, deadline: Instant) -> impl Future<Output = Result<Page, LookUpError>> + Send;
+
+    /// Whether a record of this history has arrived where the function is given records from: in the trail's log group,
+    /// since a time. `None` where that isn't known, or not in time.
+    ///
+    /// # Errors
+    ///
+    /// A [`WatchError`] if it can't be asked.
+    fn has_arrived(
+        &self,
+        event_id: &str,
+        since: Timestamp,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Option<bool>, WatchError>> + Send {
+        let _ = (event_id, since, deadline);
+        ready(Ok(None))
+    }
 }
 
 /// Which of an actor's questions a look-up answers.

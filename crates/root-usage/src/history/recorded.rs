@@ -50,6 +50,9 @@ impl History for Recorded {
             By::AccessKey(key) => record.access_key_id() == Some(key),
             By::Root => record.is_root(),
             By::AssumeRoot => record.event_name() == Some("AssumeRoot"),
+            By::Session(name) => {
+                record.arn().is_some_and(|arn| arn.contains(":assumed-role/") && arn.ends_with(&format!("/{name}")))
+            }
         };
         let found = self.records.range((query.from, 0)..=(query.to, usize::MAX)).rev();
         let mut found = found.filter(|(_, (record, _))| record.region() == Some(&query.region) && asked(record));

@@ -1,6 +1,6 @@
 //! A ledger in memory: for the command, which is one instance, and for tests, which are several.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +26,7 @@ struct Items {
     told: HashMap<PartKey, Told>,
     /// In the order in which they were told.
     order: Vec<PartKey>,
-    records: HashSet<RecordKey>,
+    records: HashMap<RecordKey, Timestamp>,
     numbers: HashMap<IncidentId, u32>,
     calls: HashMap<String, String>,
 }
@@ -53,9 +53,9 @@ impl Ledger for InMemory {
         Ok(self.items().told.contains_key(&part))
     }
 
-    async fn told_of(&self, records: &[RecordKey]) -> Result<HashSet<RecordKey>, Infallible> {
+    async fn told_of(&self, records: &[RecordKey]) -> Result<HashMap<RecordKey, Timestamp>, Infallible> {
         let items = self.items();
-        Ok(records.iter().filter(|key| items.records.contains(*key)).copied().collect())
+        Ok(records.iter().filter_map(|key| Some((*key, *items.records.get(key)?))).collect())
     }
 
     async fn event(&self, key: PartKey) -> Result<Option<String>, Infallible> {
@@ -96,9 +96,9 @@ impl Ledger for InMemory {
         }))
     }
 
-    async fn tell(&self, parts: &[PartKey], told: &Told) -> Result<(), Infallible> {
+    async fn tell(&self, parts: &[PartKey], told: &Told, now: Timestamp) -> Result<(), Infallible> {
         let mut items = self.items();
-        items.records.extend(told.records.iter().copied());
+        items.records.extend(told.records.iter().map(|record| (*record, now)));
         // What they have in common is kept once.
         let mut told = Some(told.clone());
         for key in parts {

@@ -14,7 +14,7 @@
 mod at_once;
 mod memory;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::error::Error;
 
 use jiff::Timestamp;
@@ -136,8 +136,11 @@ pub trait Ledger {
     /// Whether a part was told.
     fn is_told(&self, part: PartKey) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Which of these records were told.
-    fn told_of(&self, records: &[RecordKey]) -> impl Future<Output = Result<HashSet<RecordKey>, Self::Error>> + Send;
+    /// Which of these records were told, and when.
+    fn told_of(
+        &self,
+        records: &[RecordKey],
+    ) -> impl Future<Output = Result<HashMap<RecordKey, Timestamp>, Self::Error>> + Send;
 
     /// Keeps a part and its delivery, if there is none by this key and it was not told: all of it or nothing. Each part has
     /// a delivery of its own, so that whoever forgets one takes it from no other.
@@ -163,8 +166,13 @@ pub trait Ledger {
         due: Timestamp,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Says of parts that they are told, together.
-    fn tell(&self, parts: &[PartKey], told: &Told) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Says of parts that they are told now, together.
+    fn tell(
+        &self,
+        parts: &[PartKey],
+        told: &Told,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Forgets parts of `owner`'s, and their deliveries.
     fn forget(&self, parts: &[PartKey], owner: Owner) -> impl Future<Output = Result<(), Self::Error>> + Send;

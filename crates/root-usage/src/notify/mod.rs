@@ -4,9 +4,11 @@ pub mod topic;
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::ready;
 use std::sync::{Mutex, PoisonError};
 
 use crate::email::Message;
+use crate::watch::WatchError;
 
 /// What to do about a message that was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,15 @@ pub trait Notify {
 
     /// Publishes a message and says under which id it was taken.
     fn publish(&self, message: &Message) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
+
+    /// How many confirmed to receive what is published here; `None` where that isn't known.
+    ///
+    /// # Errors
+    ///
+    /// A [`WatchError`] if it can't be asked.
+    fn readers(&self) -> impl Future<Output = Result<Option<usize>, WatchError>> + Send {
+        ready(Ok(None))
+    }
 }
 
 /// That a message was taken.

@@ -1,6 +1,6 @@
 //! The ledger of a world: each call of the one in memory can go wrong, and each bug is in one of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use root_usage::incident::{Budget, IncidentId, Topic, Whose};
@@ -15,10 +15,10 @@ impl Ledger for World {
         self.call("is_told", || self.0.items.is_told(part)).await
     }
 
-    async fn told_of(&self, records: &[RecordKey]) -> Result<HashSet<RecordKey>, Lost> {
+    async fn told_of(&self, records: &[RecordKey]) -> Result<HashMap<RecordKey, Timestamp>, Lost> {
         // Records are looked up by part alone, so that this finds what the order of the writes does.
         let _ = records;
-        Ok(HashSet::new())
+        Ok(HashMap::new())
     }
 
     async fn event(&self, key: PartKey) -> Result<Option<String>, Lost> {
@@ -61,8 +61,8 @@ impl Ledger for World {
         self.call("wait", || self.0.items.wait(key, owner, incident, due)).await
     }
 
-    async fn tell(&self, parts: &[PartKey], told: &Told) -> Result<(), Lost> {
-        self.call("tell", || self.0.items.tell(parts, told)).await
+    async fn tell(&self, parts: &[PartKey], told: &Told, now: Timestamp) -> Result<(), Lost> {
+        self.call("tell", || self.0.items.tell(parts, told, now)).await
     }
 
     async fn forget(&self, parts: &[PartKey], owner: Owner) -> Result<(), Lost> {

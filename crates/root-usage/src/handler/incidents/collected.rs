@@ -1,6 +1,6 @@
 //! Parts that are told together, and what is known of them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use filter_pattern::json::Json;
 
@@ -90,17 +90,19 @@ pub(super) fn with_calls(part: Alert, calls: &[Record]) -> Alert {
     collected.done().1.unwrap_or(part)
 }
 
-pub(super) fn is_told(record: &Record, told: &HashSet<Key>) -> bool {
-    reading::key(record).is_some_and(|key| told.contains(&key))
+pub(super) fn is_told<T>(record: &Record, told: &HashMap<Key, T>) -> bool {
+    reading::key(record).is_some_and(|key| told.contains_key(&key))
 }
 
-/// What of a part is not told yet. The rest are duplicates.
-pub(super) fn new_in(part: Alert, told: &HashSet<Key>, report: &mut Report) -> Option<Alert> {
+/// What of a part is not told yet. The rest are duplicates, and reported if they were told lately.
+pub(super) fn new_in(part: Alert, told: &HashMap<Key, bool>, report: &mut Report) -> Option<Alert> {
     let before = part.matched();
+    let again = keys(&part).iter().filter(|key| told.get(*key) == Some(&true)).count();
     let new = part.without(|record| is_told(record, told));
     let duplicate = before - new.as_ref().map_or(0, Alert::matched);
     report.matched -= duplicate;
     report.duplicate += duplicate;
+    report.reported += again;
     new
 }
 

@@ -6,9 +6,10 @@ mod due;
 mod tick;
 mod work;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::future::{join, join_all, try_join};
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout};
 
 use super::memory::{Key, Limited};
@@ -27,8 +28,17 @@ use answer::LEDGER_TIME;
 use collected::{Collected, TOGETHER_BYTES, gone, is_told, keys, new_in, record, unexplained, with_calls};
 use work::{Begun, Entry, Work};
 
+/// How long ago a record was told that comes again as a retry or as CloudTrail's second copy, and counts as reported.
+/// Whoever sends the function what it told longer ago must not make it seem that records still arrive.
+const LATELY: SignedDuration = SignedDuration::from_mins(15);
+
 /// The most parts that a mail at once takes along: each costs some round trips.
 const TAKEN_ALONG: usize = 50;
+
+/// Of records that were told, whether that was lately.
+pub(super) fn lately(told: HashMap<Key, Timestamp>, now: Timestamp) -> HashMap<Key, bool> {
+    told.into_iter().map(|(key, at)| (key, now.duration_since(at) <= LATELY)).collect()
+}
 
 impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// Tells a delivery, or this portion of it, or keeps it until it is due: each identity's part for itself.
@@ -60,6 +70,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let (begun, known) = join(join_all(begin), known).await;
         // Without an answer none is taken for told.
         let (told, calls) = self.answered(run, known).unwrap_or_default();
+        let told = lately(told, run.now);
         if let Some(alert) = whole {
             return self.tell_whole(run, &work, delivery.portion(portion), alert, &told).await;
         }
@@ -87,7 +98,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         work: &Work<'_, L>,
         key: PartKey,
         alert: Alert,
-        told: &HashSet<Key>,
+        told: &HashMap<Key, bool>,
     ) -> Result<(), HandlerError<N::Error>> {
         if self.ask_ledger(run, work.ledger.is_told(key)).await == Some(true) {
             run.report.matched -= alert.matched();
@@ -108,7 +119,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         ledger: &L,
         parts: &[(PartKey, Whose, Alert)],
         keys: &[Key],
-    ) -> Result<(HashSet<Key>, Vec<Record>), L::Error> {
+    ) -> Result<(HashMap<Key, Timestamp>, Vec<Record>), L::Error> {
         let unexplained = unexplained(parts.iter().map(|(_, _, part)| part));
         let calls =
             async { if unexplained.is_empty() { Ok(HashMap::new()) } else { ledger.calls(&unexplained).await } };
@@ -134,6 +145,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Some(Entry::Waits) => {
                 run.report.waiting += count;
                 run.report.reported += part.matched();
+                return Ok(());
+            }
+            // Whoever kept it has reported it: a delivery that anyone may send again says nothing of the subscription.
+            Some(Entry::Known) => {
+                run.report.waiting += count;
                 return Ok(());
             }
             Some(Entry::Told) => {
@@ -233,7 +249,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                     collected.beside.extend(calls.values().filter_map(|call| record(call)));
                 }
                 let keys: Vec<Key> = if inflated.is_forced() { Vec::new() } else { keys(&found) };
-                let told = if keys.is_empty() { HashSet::new() } else { work.ledger.told_of(&keys).await? };
+                let told = if keys.is_empty() { HashMap::new() } else { work.ledger.told_of(&keys).await? };
                 if let Some(found) = found.without(|record| is_told(record, &told)) {
                     collected.add(found);
                 }

@@ -80,8 +80,10 @@ impl Occasion {
 
 /// What is to be done about a part now.
 pub(super) enum Entry {
-    /// Nothing: it waits, or another invocation is at it.
+    /// Nothing: it waits from now on.
     Waits,
+    /// Nothing: it came before, and waits, or another invocation is at it.
+    Known,
     /// It was told before.
     Told,
     /// Tell it.
@@ -143,11 +145,11 @@ impl<'l, L: Ledger> Work<'l, L> {
             Kept::Before(found) if found.owner == self.owner => false,
             Kept::Before(found) if found.incident.is_none() && self.is_free(&found) => {
                 if self.claim(&found).await?.is_none() {
-                    return Ok(Entry::Waits);
+                    return Ok(Entry::Known);
                 }
                 true
             }
-            Kept::Before(_) => return Ok(Entry::Waits),
+            Kept::Before(_) => return Ok(Entry::Known),
         };
         let Place { incident, opened, is_first, spent } = self.place(whose, key, begun.current).await?;
         let (spent, reason) = match spent {
@@ -277,7 +279,7 @@ impl<'l, L: Ledger> Work<'l, L> {
 
     /// Says of parts that they are told, and forgets them.
     pub(super) async fn told(&self, parts: &[PartKey], told: &Told) -> Result<(), L::Error> {
-        self.ledger.tell(parts, told).await?;
+        self.ledger.tell(parts, told, self.now).await?;
         self.ledger.forget(parts, self.owner).await
     }
 
