@@ -29,7 +29,7 @@ DEMO_HISTORY := events/history.jsonl
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-commands test-docs test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
-.PHONY: check-workflows check-advisories package
+.PHONY: check-publish check-workflows check-advisories package
 .PHONY: pins events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert incidents replay clean
 
 help: ## Show this list
@@ -59,7 +59,7 @@ test-links: $(TOOLS) ## Show that nothing others wrote becomes a link or markup.
 test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
 
-check: check-rust check-events check-cis-alarms check-access-levels check-template check-cost check-deps check-workflows ## Format, lint, events, tables, templates, costs, licences
+check: check-rust check-events check-cis-alarms check-access-levels check-template check-cost check-deps check-publish check-workflows ## Format, lint, events, tables, templates, costs, licences, crate
 
 check-rust:
 	cargo fmt --all --check
@@ -88,6 +88,10 @@ check-cost: $(TOOLS)
 
 check-deps: $(CARGO_DENY)
 	.venv/cargo/bin/cargo-deny --locked check bans licenses sources
+
+# filter-pattern stands alone: all but the upload, with a build of what would be uploaded.
+check-publish:
+	cargo publish $(CARGO_FLAGS) --quiet --dry-run --allow-dirty --package filter-pattern
 
 # Their form, and what is unsafe in them. They run on GitHub, not here.
 check-workflows: $(WORKFLOWS)

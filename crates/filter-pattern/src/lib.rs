@@ -184,6 +184,11 @@
 //!
 //! Parsing and matching take time linear in the event, whatever the pattern and whoever wrote the event.
 
+/// The README's examples, which are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod ast;
 mod error;
 mod eval;
