@@ -3,6 +3,7 @@
 PYTHON ?= python3
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_CYCLONEDX_VERSION := 0.5.9
 FUZZ_SECONDS ?= 600
 STACK ?= root-usage-alert
 
@@ -16,6 +17,8 @@ WORKFLOWS := .venv/workflows/installed
 PINS := .venv/pins/installed
 CARGO_FUZZ := .venv/cargo/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_DENY := .venv/cargo/cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_CYCLONEDX := .venv/cargo/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
+AWSCLI := .venv/awscli/installed
 
 # Cargo.lock says what is built, also here.
 CARGO_FLAGS := --locked
@@ -23,13 +26,18 @@ CHECKOV_FLAGS := --framework cloudformation --skip-download --compact --quiet
 # cargo-lambda finds zig, its linker, through the python3 that comes first.
 WITH_TOOLS := PATH="$(CURDIR)/.venv/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 
+# The place where cargo keeps the crates' sources is left out of what panics say, so that the same commit makes the same
+# bytes anywhere. This variable adds to cargo-lambda's own flags; the two others would replace them.
+REPRODUCIBLE := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS \
+	CARGO_BUILD_RUSTFLAGS="--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/registry"
+
 DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.json events/burst-40.json
 DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-template test-commands test-docs test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
-.PHONY: check-publish check-workflows check-advisories package
+.PHONY: check-publish check-workflows check-advisories package check-package
 .PHONY: pins events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert incidents replay clean
 
 help: ## Show this list
@@ -56,7 +64,7 @@ test-docs: $(TOOLS) ## Check the pages against each other, the template, the Mak
 test-links: $(TOOLS) ## Show that nothing others wrote becomes a link or markup. LINK_CASES=30 for each setting
 	.venv/tools/bin/python -m pytest tests/links
 
-test-e2e: $(TOOLS) $(SAM) ## Deploy into an emulator and run the function there, end to end
+test-e2e: $(TOOLS) $(SAM) $(AWSCLI) $(CARGO_CYCLONEDX) ## Deploy into an emulator and run the function there, end to end
 	.venv/tools/bin/python -m pytest tests/e2e
 
 check: check-rust check-events check-cis-alarms check-access-levels check-template check-cost check-deps check-publish check-workflows ## Format, lint, events, tables, templates, costs, licences, crate
@@ -140,14 +148,27 @@ fuzz: $(CARGO_FUZZ) ## Fuzz the pattern language and the pipeline; needs a night
 		cargo +nightly fuzz run $(target) -- -max_total_time=$(FUZZ_SECONDS) $(FUZZ_$(target)) &&) true
 
 build: $(TOOLS) $(SAM) ## Build the function for `sam deploy`
-	$(WITH_TOOLS) .venv/sam/bin/sam build
+	$(WITH_TOOLS) $(REPRODUCIBLE) .venv/sam/bin/sam build $(SAM_BUILD_FLAGS)
 
-PACKAGE ?= root-usage-alert.zip
-package: $(TOOLS) ## Build the function's package for this machine's architecture into dist/, with its SHA-256 sum
-	$(WITH_TOOLS) cargo lambda build --locked --release --output-format zip
-	mkdir -p dist
-	cp target/lambda/root-usage-alert/bootstrap.zip 'dist/$(PACKAGE)'
-	cd dist && sha256sum '$(PACKAGE)' > '$(PACKAGE).sha256'
+# The files' name, for a release with several packages. DIST is where they go.
+PACKAGE ?= root-usage-alert
+DIST ?= dist
+package: $(TOOLS) $(CARGO_CYCLONEDX) ## Build into dist/ what deploys without Rust: zip, template, bill of materials, SHA-256 sums
+	$(WITH_TOOLS) $(REPRODUCIBLE) cargo lambda build --locked --release --output-format zip --lambda-dir target/packaged
+	$(PYTHON) release/package.py target/packaged/root-usage-alert/bootstrap.zip '$(DIST)' '$(PACKAGE)' \
+		--cyclonedx .venv/cargo/bin/cargo-cyclonedx
+
+# The same tools, but another directory, another home of cargo, and nothing that was built before.
+AGAIN := target/again
+check-package: package ## Build the package again, elsewhere and from nothing, and compare the sums
+	rm -rf $(AGAIN)
+	mkdir -p $(AGAIN)/checkout
+	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --target-directory $(AGAIN)/checkout
+	ln -s '$(CURDIR)/.venv' $(AGAIN)/checkout/.venv
+	$(MAKE) --directory $(AGAIN)/checkout package TOOLS= CARGO_CYCLONEDX= PACKAGE='$(PACKAGE)' DIST=dist \
+		CARGO_HOME='$(CURDIR)/$(AGAIN)/cargo-home'
+	cd '$(DIST)' && sha256sum --check '$(PACKAGE).sha256' '$(CURDIR)/$(AGAIN)/checkout/dist/$(PACKAGE).sha256'
+	rm -rf $(AGAIN)
 
 deploy: $(TOOLS) $(SAM) ## Deploy to your AWS account: find the log group, ask what matters, wait for confirmations, send a test. STACK=name
 	@$(WITH_TOOLS) .venv/tools/bin/python operations/deploy.py '$(STACK)' --check
@@ -193,6 +214,10 @@ $(LEVELS): tests/requirements-levels.txt
 # Compiled, for two minutes, once: its authors publish no package for pip.
 $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root .venv/cargo
+	@touch $@
+
+$(CARGO_CYCLONEDX):
+	cargo install cargo-cyclonedx --version $(CARGO_CYCLONEDX_VERSION) --locked --root .venv/cargo
 	@touch $@
 
 $(CARGO_FUZZ):

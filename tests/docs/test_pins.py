@@ -1,6 +1,7 @@
 """Every tool of others is installed at one version and by its hash, wherever this project installs one."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -72,3 +73,10 @@ def test_everything_is_installed_by_its_hash(path):
 def test_the_makefile_installs_something_each_way():
     text = "\n".join(lines(ROOT / "Makefile"))
     assert "pip install" in text and "cargo install" in text
+
+
+def test_a_release_is_built_with_one_version_of_rust_that_the_crates_take():
+    oldest = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
+    (version,) = re.findall(r'RUSTUP_TOOLCHAIN: "(.*)"', (ROOT / ".github/workflows/release.yml").read_text())
+    assert re.fullmatch(r"1\.\d+\.\d+", version)
+    assert [int(part) for part in version.split(".")[:2]] >= [int(part) for part in oldest.split(".")]
