@@ -47,7 +47,7 @@ NEW = {
 }
 # What docs/upgrade.md says that the update adds. Without metrics there are no alarms on them.
 ADDED = {
-    "LedgerTable", "Tick", "TickAlarm", "TickPermission", "WhatIsStored", "UnheardAlarm", "ReadersAlarm",
+    "DeadLetterQueuePolicy", "LedgerTable", "Tick", "TickAlarm", "TickPermission", "WhatIsStored",
     "WatchFilters", "WatchLogGroup", "WatchLogData", "WatchFunction",
     "WatchTopics", "WatchStored", "WatchAlarmsGone", "WatchAlarmsSet",
     "WatchAlarmsMuted", "WatchStack", "WatchTrail", "WatchRules",

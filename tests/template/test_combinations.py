@@ -71,6 +71,7 @@ ALWAYS = {
     "AlertTopicPolicy",
     "DeadLetterQueue",
     "DeadLetterQueueAlarm",
+    "DeadLetterQueuePolicy",
     "DeliveryErrorsAlarm",
     "FunctionErrorsAlarm",
     "LedgerTable",

@@ -206,7 +206,7 @@ def test_failed_events_are_kept_encrypted_and_for_two_weeks(default):
     assert queue["MaximumMessageSize"] == 1024 * 1024
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
     # Lambda refuses a dead-letter queue that the role may not write to.
-    assert default["AlertFunction"]["DependsOn"] == "AlertFunctionPolicy"
+    assert default["AlertFunction"]["DependsOn"] == ["AlertFunctionPolicy", "DeadLetterQueuePolicy"]
 
 
 def test_lambda_retries_twice_for_six_hours(default):
@@ -369,8 +369,8 @@ def needed(name, resources):
 
 
 def test_what_is_stored_is_told_while_all_that_a_mail_needs_is_there(everything):
-    subscribed = {name for name in everything if name.startswith("AlertsTo")}
-    assert len(subscribed) == 5
+    subscribed = {name for name in everything if everything[name]["Type"] == "AWS::SNS::Subscription"}
+    assert len(subscribed) == 10
 
     # After nothing more comes.
     assert "WhatIsStored" in needed("Subscription", everything)
@@ -385,9 +385,17 @@ def test_what_is_stored_is_told_while_all_that_a_mail_needs_is_there(everything)
         "AlertTopicKey",
         "AlertTopicPolicy",
         "DeadLetterQueue",
+        "DeadLetterQueuePolicy",
         "LedgerTable",
         "Tick",
         "TickPermission",
+        # That this fails, or who asked for it, is told there.
+        "DeadLetterQueueAlarm",
+        "FunctionErrorsAlarm",
+        "OperationsTopic",
+        "OperationsTopicPolicy",
+        "TickAlarm",
+        "WatchStack",
     }
     asked = properties(everything, "WhatIsStored")
     assert asked["ServiceToken"] == "<AlertFunction.Arn>"
@@ -619,6 +627,7 @@ UNTAGGABLE = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
     "Custom::WhatIsStored",
 }
 
