@@ -38,7 +38,7 @@ DEMO_HISTORY := events/history.jsonl
 .PHONY: help demo test test-rust test-template test-commands test-docs test-links test-e2e
 .PHONY: check check-rust check-template check-events check-cis-alarms check-access-levels check-cost check-deps
 .PHONY: check-publish check-workflows check-advisories package check-package
-.PHONY: pins events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert incidents replay clean
+.PHONY: pins events cis-alarms access-levels cost bench bench-scan fuzz build deploy test-alert test-path incidents replay clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -177,6 +177,9 @@ deploy: $(TOOLS) $(SAM) ## Deploy to your AWS account: find the log group, ask w
 
 test-alert: $(TOOLS) ## Have the deployed function send a test mail. STACK=name
 	@.venv/tools/bin/python operations/test_alert.py '$(STACK)'
+
+test-path: $(TOOLS) ## Make a marked call and follow its record from CloudTrail to the mail. STACK=name
+	@.venv/tools/bin/python operations/test_path.py '$(STACK)'
 
 incidents: $(TOOLS) ## Show which incidents are open, and what waits for a mail. STACK=name
 	@.venv/tools/bin/python operations/incidents.py '$(STACK)'

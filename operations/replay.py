@@ -210,8 +210,9 @@ def subscription_pattern(parameters):
     """
     if parameters["Rules"] != "root-usage" or parameters["ExtraRulePattern"]:
         return ""
-    rule = next(rule["pattern"] for rule in json.loads(RULES.read_text()) if rule["id"] == "root-usage")
-    return f"{rule.removesuffix(' }')} || {ASSUME_ROOT} }}"
+    patterns = {rule["id"]: rule["pattern"] for rule in json.loads(RULES.read_text())}
+    path_test = patterns["path-test"].removeprefix("{ ").removesuffix(" }")
+    return f"{patterns['root-usage'].removesuffix(' }')} || {ASSUME_ROOT} || ({path_test}) }}"
 
 
 def batches(found):

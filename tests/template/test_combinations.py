@@ -14,8 +14,8 @@ from expansion import ROOT, Refused, as_list, expand
 
 RULES = {rule["id"]: rule["pattern"] for rule in json.loads((ROOT / "rules.json").read_text())}
 ROOT_USAGE, SECURITY_HUB = RULES["root-usage"], RULES["root-usage-cis"]
-# The rule to the letter as the first alternative.
-ROOT_AND_ASSUME_ROOT = ROOT_USAGE[: -len(" }")] + ' || ($.eventName = "AssumeRoot") }'
+# The rules to the letter as alternatives.
+ROOT_AND_ASSUME_ROOT = ROOT_USAGE[: -len(" }")] + f' || ($.eventName = "AssumeRoot") || ({RULES["path-test"][2:-2]}) }}'
 OWN = "{ $.eventName = StopLogging }"
 
 NEW_TRAIL = {"CreateTrail": "true", "CloudTrailLogGroupName": ""}

@@ -344,7 +344,7 @@ impl Config {
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
         }
         if read.problems.is_empty() {
-            let rules = RuleSet::new(rules);
+            let rules = RuleSet::new(rules).with_path_test();
             Ok(Self {
                 alert_topic,
                 rules,

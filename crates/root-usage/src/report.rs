@@ -22,6 +22,9 @@ macro_rules! report {
             /// The id under which the last mail was taken.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub message_id: Option<String>,
+            /// The calls of this batch that test the way from CloudTrail.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub path_tests: Vec<PathTested>,
             /// How many parts are stored still, where all of them were to be told.
             #[serde(skip)]
             pub left: Option<usize>,
@@ -78,6 +81,17 @@ report! {
     publish_failures: "PublishFailures",
     /// Mails published.
     mails: "Mails",
+}
+
+/// A call that tests the way from CloudTrail, for whoever follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathTested {
+    /// How the call was marked.
+    pub marker: String,
+    /// The id under which a mail about it was taken; none if another one went out less than a minute before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
 }
 
 /// An incident that is open, for whoever asks.
@@ -199,6 +213,8 @@ struct ClosingLine<'a> {
     alert_id: Option<&'a str>,
     #[serde(rename = "messageId", skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
+    #[serde(rename = "pathTests", skip_serializing_if = "<[_]>::is_empty")]
+    path_tests: &'a [PathTested],
     #[serde(rename = "eventBytes")]
     event_bytes: usize,
     function_name: &'a str,
@@ -226,6 +242,7 @@ impl Closing<'_> {
             request_id: self.request_id,
             alert_id: report.alert_id.as_deref(),
             message_id: report.message_id.as_deref(),
+            path_tests: &report.path_tests,
             event_bytes: self.event_bytes,
             function_name: self.function,
             log_events: report.log_events(),

@@ -18,9 +18,11 @@ const SHIPPED: &str = include_str!("../../../rules.json");
 /// The id of the rule made from an operator's own pattern.
 pub(crate) const OWN_RULE: &str = "own-pattern";
 
+/// The id under which the file has the marked call of `make test-path`. It is in force beside the rules, and none of them.
+const PATH_TEST: &str = "path-test";
+
 /// A pattern with a name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Row")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// What configuration calls it.
     pub id: String,
@@ -108,8 +110,20 @@ impl Rule {
     /// Never: a test reads the file that is compiled in.
     #[must_use]
     pub fn shipped() -> Vec<Self> {
+        Self::in_file(|row| row.id != PATH_TEST)
+    }
+
+    /// The call by which `make test-path` shows that the way from CloudTrail to the mail works.
+    pub(crate) fn path_test() -> Option<Self> {
+        Self::in_file(|row| row.id == PATH_TEST).pop()
+    }
+
+    /// Those of the file that are wanted. Only their patterns are parsed.
+    fn in_file(wanted: impl Fn(&Row) -> bool) -> Vec<Self> {
         #[expect(clippy::expect_used, reason = "the text is a constant, and a test reads it")]
-        serde_json::from_str(SHIPPED).expect("rules.json is compiled in")
+        let rows: Vec<Row> = serde_json::from_str(SHIPPED).expect("rules.json is compiled in");
+        #[expect(clippy::expect_used, reason = "the text is a constant, and a test reads it")]
+        rows.into_iter().filter(wanted).map(|row| row.try_into().expect("rules.json has patterns")).collect()
     }
 
     /// The shipped rule of that id, or those of the set of that name.

@@ -210,7 +210,7 @@ impl Records for File<'_> {
             Reading::Beside(call) => {
                 self.beside.push(if self.question.keep_records { call } else { call.only(&EVIDENCE) });
             }
-            Reading::Ignored | Reading::Unreadable(_) => {}
+            Reading::Ignored | Reading::PathTest(_) | Reading::Unreadable(_) => {}
         }
         Ok(false)
     }
@@ -228,7 +228,7 @@ impl Records for File<'_> {
             match reading {
                 Reading::Match(matched) => self.keep(matched, Some(&source)),
                 Reading::Unreadable(unreadable) => told.push(unreadable),
-                Reading::Ignored | Reading::Beside(_) => match event.entry() {
+                Reading::Ignored | Reading::Beside(_) | Reading::PathTest(_) => match event.entry() {
                     Ok(entry) => other(self, &entry.message),
                     Err(error) => self.fault(None, &format!("a log event could not be read: {error}")),
                 },

@@ -73,6 +73,12 @@ impl Prefilter {
                 _ => drop(texts.insert(text.as_str())),
             }
         }
+        // What holds a text with another one in it holds that one too: it need not be searched for.
+        let texts: BTreeSet<&str> = texts
+            .iter()
+            .copied()
+            .filter(|text| !texts.iter().any(|other| other != text && text.contains(other)))
+            .collect();
         let longest = texts.iter().copied().chain(values.keys().copied()).map(str::len).max().unwrap_or(0);
         let few =
             |texts: &BTreeSet<&str>| Texts::Few(texts.iter().map(|text| Finder::new(text).into_owned()).collect());

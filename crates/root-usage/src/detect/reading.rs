@@ -23,10 +23,21 @@ pub enum Reading {
     Ignored,
     /// No rule matches it, and yet it says where root's credentials came from: an `AssumeRoot` call.
     Beside(Record),
+    /// No rule matches it: it is the record of a call that tests the way here.
+    PathTest(PathTest),
     /// A rule matches it.
     Match(Match),
     /// It is no JSON object, though it holds a text that a rule can't match without.
     Unreadable(Unreadable),
+}
+
+/// A call that somebody marked so that its way from CloudTrail to the mail is seen.
+#[derive(Debug, Clone)]
+pub struct PathTest {
+    /// Its record.
+    pub record: Record,
+    /// When CloudWatch Logs took it in.
+    pub received: Option<Timestamp>,
 }
 
 /// A log event that is not evaluated: it may match any rule.
@@ -71,10 +82,12 @@ pub fn read(event: &LogEvent<'_>, rules: &RuleSet) -> Reading {
 /// What a record turns out to be, given the message it came in and that message's JSON.
 #[must_use]
 pub fn evaluate(message: &str, json: Json<'_>, rules: &RuleSet, received: Option<Timestamp>) -> Reading {
-    let rules = rules.matching(&json);
+    let matching = rules.matching(&json);
     let is_call = || json.get("eventName").is_some_and(|name| *name == Json::String("AssumeRoot".into()));
-    if !rules.is_empty() {
-        Reading::Match(Match { record: Record::new(message, json), rules, received })
+    if !matching.is_empty() {
+        Reading::Match(Match { record: Record::new(message, json), rules: matching, received })
+    } else if rules.tests_path(&json) {
+        Reading::PathTest(PathTest { record: Record::new(message, json), received })
     } else if is_call() {
         let record = Record::new(message, json);
         // One that was denied returned no key, and whoever wants to can make any number of those.

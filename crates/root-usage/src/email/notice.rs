@@ -46,10 +46,17 @@ pub(super) struct Document<'a, A> {
 /// What the document has of a batch. Of a test it has none of it, and says so.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Batch<'a> {
-    log_group: Option<&'a Clean>,
-    log_stream: Option<&'a Clean>,
-    reason: Option<&'a Clean>,
+pub(super) struct Batch<'a> {
+    pub log_group: Option<&'a Clean>,
+    pub log_stream: Option<&'a Clean>,
+    pub reason: Option<&'a Clean>,
+    /// Only a test of the way from CloudTrail has these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub called_by: Option<&'a Clean>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
 }
 
 /// What a test's mail says.
@@ -128,17 +135,18 @@ impl Message {
                 log_group: damaged.log_group.as_ref(),
                 log_stream: damaged.log_stream.as_ref(),
                 reason: Some(&damaged.reason),
+                ..Batch::default()
             },
         };
         notice(&subject, text, &document)
     }
 }
 
-fn utc(time: Timestamp) -> String {
+pub(super) fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-fn notice(
+pub(super) fn notice(
     subject: &Subject,
     text: askama::Result<String>,
     document: &Document<'_, Batch<'_>>,

@@ -59,6 +59,8 @@ pub(super) enum Limited {
     Damaged,
     /// Tests.
     Test,
+    /// Calls that test the way from CloudTrail.
+    PathTest,
 }
 
 impl Limited {
@@ -92,7 +94,7 @@ impl Limited {
     }
 
     fn pause(&self) -> Duration {
-        if *self == Self::Test { TEST_PAUSE } else { PAUSE }
+        if matches!(self, Self::Test | Self::PathTest) { TEST_PAUSE } else { PAUSE }
     }
 }
 

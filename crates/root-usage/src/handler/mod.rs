@@ -5,6 +5,7 @@ mod heartbeat;
 mod incidents;
 mod memory;
 mod notice;
+mod path_test;
 mod reading;
 mod request;
 
@@ -276,7 +277,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 if let Some((ledger, _)) = incidents {
                     self.remember_calls(run, ledger, reading.calls()).await;
                 }
-                return Ok(());
+                return self.tell_path_test(run, Origin::from(&batch.data), reading.path_tests()).await;
             }
         }
     }

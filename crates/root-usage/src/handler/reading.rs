@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::memory::Key;
 use crate::alert::{Match, Unreadable};
 use crate::batch::{self, Inflated, LogEvent};
-use crate::detect::reading::{Reading, faulty, read};
+use crate::detect::reading::{PathTest, Reading, faulty, read};
 use crate::fault::caught;
 use crate::record::Record;
 use crate::report::Report;
@@ -28,6 +28,9 @@ const BESIDE_MAX: usize = 1000;
 /// The most calls of one batch that others are told of.
 const CALLS_MAX: usize = 20;
 
+/// The most calls of one batch that test the way here and are told.
+const PATH_TESTS_MAX: usize = 20;
+
 /// The longest id of a key. Source: IAM API Reference, `AccessKey`.
 pub(super) const KEY_MAX: usize = 128;
 
@@ -44,6 +47,8 @@ pub(super) struct Batch<'b> {
     beside: Vec<Record>,
     /// The newest of them, as they came, by the key that they returned.
     calls: Vec<(String, String)>,
+    /// Calls that test the way here.
+    path_tests: Vec<PathTest>,
 }
 
 /// What a batch held that somebody should know.
@@ -66,7 +71,9 @@ pub(super) fn candidates<'b>(inflated: &'b Inflated, rules: &RuleSet) -> batch::
 
 impl<'b> Batch<'b> {
     pub fn new(log_events: &'b [LogEvent<'b>], rules: &'b RuleSet) -> Self {
-        Self { log_events: log_events.iter(), rules, seen: HashSet::new(), beside: Vec::new(), calls: Vec::new() }
+        let log_events = log_events.iter();
+        let (seen, beside, calls, path_tests) = (HashSet::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { log_events, rules, seen, beside, calls, path_tests }
     }
 
     /// Whether all of it was read.
@@ -84,6 +91,11 @@ impl<'b> Batch<'b> {
         &self.calls
     }
 
+    /// The calls that test the way here.
+    pub fn path_tests(&self) -> &[PathTest] {
+        &self.path_tests
+    }
+
     /// Reads log events and counts them, until there are enough for a mail. What comes twice is a duplicate.
     pub fn next(&mut self, report: &mut Report, in_time: &dyn Fn() -> bool) -> Portion {
         let mut found = Portion::default();
@@ -98,6 +110,12 @@ impl<'b> Batch<'b> {
             let reading = caught(|| read(event, self.rules));
             match reading.unwrap_or_else(|fault| Reading::Unreadable(faulty(event, self.rules, fault.to_string()))) {
                 Reading::Ignored => report.ignored += 1,
+                Reading::PathTest(test) => {
+                    report.ignored += 1;
+                    if self.path_tests.len() < PATH_TESTS_MAX {
+                        self.path_tests.push(test);
+                    }
+                }
                 Reading::Beside(record) => {
                     report.ignored += 1;
                     let key = record.text(&["responseElements", "credentials", "accessKeyId"]);

@@ -17,6 +17,8 @@ pub struct RuleSet {
     prefilter: Option<Prefilter>,
     /// The same for each rule.
     prefilters: Vec<Option<Prefilter>>,
+    /// The marked call that is looked for beside the rules.
+    path_test: Option<Arc<Rule>>,
 }
 
 impl RuleSet {
@@ -24,13 +26,24 @@ impl RuleSet {
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
         let mut ids = BTreeSet::new();
-        let rules: Vec<_> = rules.into_iter().filter(|rule| ids.insert(rule.id.clone())).map(Arc::new).collect();
+        Self::of(rules.into_iter().filter(|rule| ids.insert(rule.id.clone())).map(Arc::new).collect(), None)
+    }
+
+    /// The same rules; and records of the call that [tests the path](Self::tests_path) are found beside them.
+    #[must_use]
+    pub fn with_path_test(self) -> Self {
+        Self::of(self.rules, Rule::path_test().map(Arc::new))
+    }
+
+    fn of(rules: Vec<Arc<Rule>>, path_test: Option<Arc<Rule>>) -> Self {
         let literals: Vec<_> = rules.iter().map(|rule| rule.pattern.literals()).collect();
         let fields = Fields::of(literals.iter().flatten().flatten());
-        let all: Option<Vec<_>> = literals.iter().cloned().collect();
+        let marker = path_test.iter().map(|rule| rule.pattern.literals());
+        let all: Option<Vec<_>> = literals.iter().cloned().chain(marker).collect();
         let prefilter = all.map(|sets| Prefilter::new(&sets.concat(), &fields));
         let own = |literals: &Option<Vec<Literal>>| literals.as_ref().map(|own| Prefilter::new(own, &fields));
-        Self { rules, prefilter, prefilters: literals.iter().map(own).collect() }
+        let prefilters = literals.iter().map(own).collect();
+        Self { rules, prefilter, prefilters, path_test }
     }
 
     /// The rules.
@@ -43,6 +56,13 @@ impl RuleSet {
     #[must_use]
     pub fn matching(&self, record: &Json<'_>) -> Vec<Arc<Rule>> {
         self.rules.iter().filter(|rule| rule.pattern.matches(record)).map(Arc::clone).collect()
+    }
+
+    /// Whether a record is that of a call which somebody marked so that its way here is seen. Asked of what no rule matches:
+    /// a mark hides nothing.
+    #[must_use]
+    pub fn tests_path(&self, record: &Json<'_>) -> bool {
+        self.path_test.as_ref().is_some_and(|rule| rule.pattern.matches(record))
     }
 
     /// Whether a rule could match the record inside this log event, or could be [mentioned](Self::mentioned) by it. It
@@ -133,6 +153,21 @@ mod tests {
     #[test]
     fn no_shipped_rule_needs_every_record_parsed() {
         assert!(RuleSet::new(Rule::shipped()).prefilter.is_some());
+    }
+
+    #[test]
+    fn the_marked_call_is_found_without_a_search_of_its_own_where_root_is_searched_for() {
+        for (rules, more) in [("root-usage", false), ("cis", false), ("iam-policy-changes", true)] {
+            let without = RuleSet::new(Rule::named(rules).unwrap());
+            let with = without.clone().with_path_test();
+            // The mark is the longest of all that is searched for.
+            assert_eq!(with.overlap() > without.overlap(), more, "{rules}");
+            let text = br#"{"userAgent":"RootUsageAlert-test-path-abc"}"#;
+            assert!(with.may_match_record(text, false), "{rules}");
+            // A damaged record of it is nobody's matter.
+            assert_eq!(with.rules().len(), without.rules().len());
+            assert!(with.mentioned(r#"{"userAgent":"ootUsageAlert-test-path-"#).is_empty(), "{rules}");
+        }
     }
 
     #[test]

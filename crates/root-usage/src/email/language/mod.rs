@@ -11,6 +11,7 @@ use std::fmt;
 use super::chapter::Closing;
 use super::detail::Safe;
 use super::notice::{Damaged, Test};
+use super::path_test::PathTested;
 use super::story::Story;
 use super::view::View;
 use crate::alert::Known;
@@ -56,6 +57,8 @@ pub(super) enum Mail<'a> {
     Story(&'a Story),
     /// That mails arrive.
     Test(&'a Test),
+    /// That a marked call came all the way from CloudTrail.
+    PathTest(&'a PathTested),
     /// A batch that can't be read.
     Damaged(&'a Damaged),
 }
