@@ -15,8 +15,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::aws::Aws;
+use crate::logs::Logs;
 use crate::pace::Pace;
-use crate::trail_log::TrailLog;
 
 /// How often one page is asked for.
 const ATTEMPTS: usize = 3;
@@ -28,14 +28,14 @@ pub struct CloudTrail {
     aws: Aws,
     client: OnceCell<Client>,
     pace: Pace,
-    log: Option<TrailLog>,
+    logs: Logs,
 }
 
 impl CloudTrail {
-    /// The event history of the account that the function runs in, and the log group that its trail writes to.
+    /// The event history of the account that the function runs in, and its log groups.
     #[must_use]
-    pub fn new(aws: Aws, log: Option<TrailLog>) -> Self {
-        Self { aws, client: OnceCell::new(), pace: Pace::default(), log }
+    pub fn new(aws: Aws) -> Self {
+        Self { logs: Logs::new(aws.clone()), aws, client: OnceCell::new(), pace: Pace::default() }
     }
 
     async fn client(&self) -> &Client {
@@ -129,13 +129,11 @@ impl History for CloudTrail {
 
     async fn has_arrived(
         &self,
+        log_group: &str,
         event_id: &str,
         since: Timestamp,
         deadline: Instant,
     ) -> Result<Option<bool>, WatchError> {
-        match &self.log {
-            Some(log) => log.has(event_id, since, deadline).await,
-            None => Ok(None),
-        }
+        self.logs.has(log_group, event_id, since, deadline).await
     }
 }

@@ -4,11 +4,11 @@ mod aws;
 mod cloudtrail;
 mod ledger;
 mod log;
+mod logs;
 mod organizations;
 mod pace;
 mod sns;
 mod stack;
-mod trail_log;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +26,6 @@ use cloudtrail::CloudTrail;
 use ledger::Table;
 use organizations::{NameSource, Organizations};
 use sns::Sns;
-use trail_log::TrailLog;
 
 /// The function's timeout in template.yaml, for a Runtime API that names a deadline in the past: cargo-lambda's does.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,8 +58,7 @@ async fn main() -> ExitCode {
         AccountNames::Listed(listed) => NameSource::Listed(listed.clone()),
         AccountNames::Organization { .. } => NameSource::Organization(Organizations::new(aws.clone())),
     };
-    let log = config.log_group.clone().map(|name| TrailLog::new(name, aws.clone()));
-    let history = CloudTrail::new(aws.clone(), log);
+    let history = CloudTrail::new(aws.clone());
     let (table, pace) = (config.ledger_table.clone().map(|name| Table::new(name, aws.clone())), config.pace);
     let has_ledger = table.is_some();
     let handler = Handler::new(config, Sns::new(topic, aws.clone()), history);

@@ -10,7 +10,11 @@ from test_function import TAKEN, binary, function  # noqa: F401 (binary is a fix
 from test_history import answer, cloudtrail, refusal
 
 GROUP = "looked-at-each-hour"
-HEARTBEAT = '{"heartbeat":{}}'
+
+
+def heartbeat(group=GROUP):
+    return json.dumps({"heartbeat": {"logGroup": group}})
+
 
 
 def own_call(event_id, minutes_ago):
@@ -48,25 +52,21 @@ def knows(*records):
     return behave
 
 
-def gone(group):
-    return {"TRAIL_LOG_GROUP": group + "-that-is-gone"}
-
-
-# What was done, the history, what the log group holds, what the function is told, confirmed readers; unheard, without readers.
+# What was done, the history, what the log group holds, its name, confirmed readers; unheard, without readers.
 ROWS = [
-    ("nothing is wrong", knows(OWN), [PLAIN, OWN], {}, 1, 0, 0),
-    ("the trail is stopped", knows(OWN), [], {}, 1, 1, 0),
-    ("the trail is stopped, and lines are put there", knows(OWN), [PLAIN, FORGED], {}, 1, 1, 0),
-    ("the log group is deleted", knows(OWN), [], gone(GROUP), 1, 1, 0),
-    ("the history knows of no heartbeat", knows(), [PLAIN, OWN], {}, 1, 1, 0),
-    ("every reader is removed", knows(OWN), [OWN], {}, 0, 0, 1),
-    ("the topic is deleted", knows(OWN), [OWN], {}, None, 0, 1),
-    ("the role may not look up", refusal("AccessDeniedException"), [OWN], {}, 1, None, 0),
+    ("nothing is wrong", knows(OWN), [PLAIN, OWN], GROUP, 1, 0, 0),
+    ("the trail is stopped", knows(OWN), [], GROUP, 1, 1, 0),
+    ("the trail is stopped, and lines are put there", knows(OWN), [PLAIN, FORGED], GROUP, 1, 1, 0),
+    ("the log group is deleted", knows(OWN), [], GROUP + "-that-is-gone", 1, 1, 0),
+    ("the history knows of no heartbeat", knows(), [PLAIN, OWN], GROUP, 1, 1, 0),
+    ("every reader is removed", knows(OWN), [OWN], GROUP, 0, 0, 1),
+    ("the topic is deleted", knows(OWN), [OWN], GROUP, None, 0, 1),
+    ("the role may not look up", refusal("AccessDeniedException"), [OWN], GROUP, 1, None, 0),
 ]
 
 
-@pytest.mark.parametrize("what, history, lines, variables, readers, unheard, without_readers", ROWS, ids=[row[0] for row in ROWS])
-def test_the_hourly_look(what, history, lines, variables, readers, unheard, without_readers, binary, emulator, tmp_path, table):
+@pytest.mark.parametrize("what, history, lines, group, readers, unheard, without_readers", ROWS, ids=[row[0] for row in ROWS])
+def test_the_hourly_look(what, history, lines, group, readers, unheard, without_readers, binary, emulator, tmp_path, table):
     logs, sns, sqs = (emulator.client(service) for service in ("logs", "sns", "sqs"))
     logs.create_log_group(logGroupName=GROUP)
     logs.create_log_stream(logGroupName=GROUP, logStreamName="stream")
@@ -86,15 +86,13 @@ def test_the_hourly_look(what, history, lines, variables, readers, unheard, with
             sns.delete_topic(TopicArn=topic)
         settings = {
             "ALERT_TOPIC_ARN": topic,
-            "TRAIL_LOG_GROUP": GROUP,
             "AWS_ENDPOINT_URL_SNS": emulator.url,
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": emulator.url,
-            **variables,
         }
         with cloudtrail(history) as (server, url), function(
             binary, tmp_path, [TAKEN], AWS_ENDPOINT_URL_CLOUDTRAIL=url, **settings
         ) as stub:
-            kind, report = stub.invoke(HEARTBEAT)
+            kind, report = stub.invoke(heartbeat(group))
             found = (kind, report["unheard"], report["without_readers"], report["mails"])
             assert found == ("response", unheard or 0, without_readers, 0), stub.log()
             assert len(server.requests) == 1
@@ -130,9 +128,8 @@ def test_a_page_that_is_empty_is_not_the_last(binary, tmp_path):
         [(200, "<GetTopicAttributesResponse><GetTopicAttributesResult/></GetTopicAttributesResponse>")],
         AWS_ENDPOINT_URL_CLOUDTRAIL=url,
         AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=url,
-        TRAIL_LOG_GROUP=GROUP,
     ) as stub:
-        kind, report = stub.invoke(HEARTBEAT)
+        kind, report = stub.invoke(heartbeat())
         assert (kind, report["unheard"], report["without_readers"]) == ("response", 0, 0), stub.log()
         asked = [body for _, target, _, body in server.requests if target.endswith("FilterLogEvents")]
         assert [body.get("nextToken") for body in asked] == [None, "2", "3"]

@@ -289,6 +289,10 @@ def test_role_has_what_the_choices_need_and_no_more(stacks):
         }
         if chosen["silence"] == "watched" or chosen["history"] == "on":
             expected.add(("cloudtrail:LookupEvents", "*"))
+        if chosen["silence"] == "watched":
+            group = "<TrailLogGroup>" if chosen["trail"] == "new" else "trail-log-group"
+            expected.add(("logs:FilterLogEvents", f"arn:aws:logs:eu-central-1:111122223333:log-group:{group}:*"))
+            expected.add(("sns:GetTopicAttributes", "<AlertTopic>"))
         if chosen["names"] == "organization":
             expected.add(("organizations:DescribeAccount", "arn:aws:organizations::*:account/o-*/*"))
         if chosen["key"] != "none":

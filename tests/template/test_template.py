@@ -251,7 +251,6 @@ def test_each_variable_of_the_function_has_a_parameter():
         "UPDATE_MINUTES": "10",
         "SETTINGS": "ALERT_TIME_ZONE=Asia/Tokyo;HISTORY_MINUTES=15;MASK_ACCESS_KEYS=false;METRICS=off",
         "LEDGER_TABLE": "<LedgerTable>",
-        "TRAIL_LOG_GROUP": "trail-log-group",
     }
 
 
@@ -282,7 +281,9 @@ def test_heartbeat_is_hourly_and_carries_no_record(default):
     assert (heartbeat["ScheduleExpression"], heartbeat["State"]) == ("rate(1 hour)", "ENABLED")
     (target,) = heartbeat["Targets"]
     assert target["Arn"] == "<AlertFunction.Arn>"
-    assert json.loads(target["Input"]) == {"heartbeat": {}}
+    assert json.loads(target["Input"]) == {"heartbeat": {"logGroup": "trail-log-group"}}
+    made = properties(expand(CreateTrail="true", CloudTrailLogGroupName="")["Resources"], "Heartbeat")
+    assert json.loads(made["Targets"][0]["Input"]) == {"heartbeat": {"logGroup": "<TrailLogGroup>"}}
 
 
 # ── The ledger ──────────────────────────────────────────────────────────────────────────────────────
@@ -480,7 +481,7 @@ def test_missing_data_is_breaching_for_silence_and_ticks_and_nowhere_else(defaul
 
     assert treated.pop("SilenceAlarm") == "breaching"
     assert treated.pop("TickAlarm") == "breaching"
-    assert len(treated) == 12
+    assert len(treated) == 14
     assert set(treated.values()) == {"notBreaching"}
 
 
@@ -675,7 +676,7 @@ def test_names_derive_from_the_stacks_so_that_two_fit_in_one_account():
     one, other = names(expand()), names(
         expand(Recipe="Second;Second;Second;Second;1;300", pseudo={"AWS::StackName": "second"})
     )
-    assert len(one) == 22
+    assert len(one) == 24
     assert not one & other
 
 

@@ -66,9 +66,6 @@ pub struct Config {
     /// `LEDGER_TABLE`: the DynamoDB table that incidents are kept in; `None` where there is none, as in the `root-usage`
     /// command.
     pub ledger_table: Option<String>,
-    /// `TRAIL_LOG_GROUP`: the log group in which the hourly look finds that the trail's records arrive; `None` where it
-    /// does not look there.
-    pub log_group: Option<String>,
 }
 
 /// Where accounts' names come from.
@@ -262,17 +259,6 @@ fn table(value: &str) -> Result<String, String> {
     })
 }
 
-/// The name of a log group.
-///
-/// Source: Amazon CloudWatch Logs API Reference, `CreateLogGroup`.
-fn log_group(value: &str) -> Result<String, String> {
-    let right =
-        value.len() <= 512 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_/.#-".contains(&byte));
-    right.then(|| value.to_owned()).ok_or_else(|| {
-        "expected the name of a log group, not its ARN: up to 512 letters, digits and _ - / . #".to_owned()
-    })
-}
-
 /// A whole number of `unit` within a range.
 fn number<T: FromStr + PartialOrd + fmt::Display>(
     unit: &str,
@@ -338,25 +324,13 @@ impl Config {
         // A read is worth less than a change.
         pace.reads = pace.reads.max(pace.update);
         let ledger_table = read.parse("LEDGER_TABLE", table);
-        let log_group = read.parse("TRAIL_LOG_GROUP", log_group);
         if rules.is_empty() && read.problems.is_empty() {
             let expected = "expected at least one rule or set, for example root-usage or cis".to_owned();
             read.problems.push(Problem { variable: "RULES", value: read.get("RULES").map(str::to_owned), expected });
         }
         if read.problems.is_empty() {
             let rules = RuleSet::new(rules).with_path_test();
-            Ok(Self {
-                alert_topic,
-                rules,
-                style,
-                history,
-                names,
-                metrics,
-                max_batch_bytes,
-                pace,
-                ledger_table,
-                log_group,
-            })
+            Ok(Self { alert_topic, rules, style, history, names, metrics, max_batch_bytes, pace, ledger_table })
         } else {
             Err(ConfigError { problems: read.problems })
         }

@@ -56,16 +56,6 @@ fn the_ledger_s_table_is_taken_by_its_name() {
 }
 
 #[test]
-fn the_trail_s_log_group_is_taken_by_its_name() {
-    for name in ["CloudTrail/DefaultLogGroup", "aws-cloudtrail-logs-111122223333-9a8b", "a_b.c#9", &"g".repeat(512)] {
-        let config = Config::from_vars(vars(&[("TRAIL_LOG_GROUP", name)])).unwrap();
-        assert_eq!(config.log_group.as_deref(), Some(name));
-    }
-    assert!(Config::from_vars(vars(&[("TRAIL_LOG_GROUP", &"g".repeat(513))])).is_err());
-    assert_eq!(Config::from_vars(vars(&[("TRAIL_LOG_GROUP", "")])).unwrap().log_group, None);
-}
-
-#[test]
 fn names_come_from_nowhere_a_list_or_the_organization() {
     let names = |vars: &[(&str, &str)]| Config::from_vars(self::vars(vars)).unwrap().names;
     let listed = |list| AccountNames::Listed(Listed::parse(list).unwrap());
@@ -125,7 +115,6 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("LEDGER_TABLE", "ab", "expected the name of a DynamoDB table: 3 to 255 letters"),
         ("LEDGER_TABLE", "arn:aws:dynamodb:eu-west-1:111122223333:table/x", "expected the name of a DynamoDB table"),
         ("LEDGER_TABLE", "a table", "expected the name of a DynamoDB table"),
-        ("TRAIL_LOG_GROUP", "arn:aws:logs:eu-west-1:111122223333:log-group:x:*", "expected the name of a log group"),
         ("SETTINGS", "NOPE=1", "there is no setting \"NOPE\"; expected NAME=value with one of ALERT_TIME_ZONE, "),
         ("SETTINGS", "RULES=root", "there is no setting \"RULES\""),
         ("SETTINGS", "ALERT_TOPIC_ARN=x", "there is no setting"),

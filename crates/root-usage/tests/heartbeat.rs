@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant};
 
 use topic::{Failing, NotTaken, config};
 
-const HEARTBEAT: &str = r#"{"heartbeat":{}}"#;
+const HEARTBEAT: &str = r#"{"heartbeat":{"logGroup":"trail/one"}}"#;
 const NOW: &str = "2026-11-26T03:00:00Z";
 
 /// What is answered to a question of the hourly look.
@@ -62,10 +62,12 @@ impl History for &Trail {
 
     async fn has_arrived(
         &self,
+        log_group: &str,
         event_id: &str,
         since: jiff::Timestamp,
         _: Instant,
     ) -> Result<Option<bool>, WatchError> {
+        assert_eq!(log_group, "trail/one");
         self.looked_for.lock().unwrap().push((event_id.to_owned(), since.to_string()));
         self.arrived.answer().await
     }

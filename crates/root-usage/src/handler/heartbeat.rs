@@ -32,12 +32,12 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// The call is the question what this function called before. The answer names the record by its id, which no one but
     /// CloudTrail gives: anyone can write a line into a log group, and a line alone would show nothing. A call that is
     /// denied is recorded too, so that even a quiet account writes to its log group.
-    pub(super) async fn heartbeat(&self, run: &mut Run<'_>) {
+    pub(super) async fn heartbeat(&self, run: &mut Run<'_>, log_group: Option<&str>) {
         let Some(topic) = &self.config.alert_topic else { return };
         let last = run.deadlines.publishing;
         let now = run.now;
         let (arrived, readers) =
-            join(self.arrived(topic.region(), now, last), timeout_at(last, self.notify.readers())).await;
+            join(self.arrived(topic.region(), log_group, now, last), timeout_at(last, self.notify.readers())).await;
         run.report.history_failures += usize::from(arrived.is_none());
         run.report.unheard += usize::from(arrived == Some(false));
         run.report.without_readers += usize::from(match readers {
@@ -52,7 +52,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
 
     /// Whether the record of an earlier heartbeat has arrived; `None` where there was no time to find out, or the event
     /// history failed.
-    async fn arrived(&self, region: &str, now: Timestamp, last: Instant) -> Option<bool> {
+    async fn arrived(&self, region: &str, log_group: Option<&str>, now: Timestamp, last: Instant) -> Option<bool> {
         let own = match timeout_at(last, self.own_call(region, now, last)).await {
             Ok(Ok(own)) => own,
             Ok(Err(error)) => {
@@ -68,7 +68,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             tracing::warn!("the event history has no earlier heartbeat: normal in the first two hours");
             return Some(false);
         };
-        match timeout_at(last, self.history.has_arrived(&id, time, last)).await {
+        let Some(log_group) = log_group else { return Some(true) };
+        match timeout_at(last, self.history.has_arrived(log_group, &id, time, last)).await {
             Ok(Ok(Some(false))) => {
                 let event_id = id;
                 tracing::error!(event_id, "the record of the function's own call has not arrived in the log group");

@@ -184,21 +184,21 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let mut report = Report::default();
         let run = Run { event, request_id, now, started, deadlines, report: &mut report };
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
-        let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request));
+        let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request.as_ref()));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
         let quiet = match request {
-            Some(Request::Heartbeat) => report == Report::default(),
+            Some(Request::Heartbeat { .. }) => report == Report::default(),
             Some(Request::Tick { .. } | Request::Incidents) => report.says_nothing() && result.is_ok(),
             _ => false,
         };
         Handled { report, result, quiet }
     }
 
-    async fn run(&self, mut run: Run<'_>, request: Option<Request>) -> Result<(), HandlerError<N::Error>> {
+    async fn run(&self, mut run: Run<'_>, request: Option<&Request>) -> Result<(), HandlerError<N::Error>> {
         let result = self.own_work(&mut run, request).await;
         // After it, so that nothing which is due waits because much comes.
         let asked = match request {
-            Some(Request::Tick { all }) => (true, all),
+            Some(Request::Tick { all }) => (true, *all),
             _ => (false, false),
         };
         let ticked = match &self.incidents {
@@ -208,11 +208,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         result.and(ticked)
     }
 
-    async fn own_work(&self, run: &mut Run<'_>, request: Option<Request>) -> Result<(), HandlerError<N::Error>> {
+    async fn own_work(&self, run: &mut Run<'_>, request: Option<&Request>) -> Result<(), HandlerError<N::Error>> {
         match request {
             Some(Request::Test) => return self.test(run).await,
-            Some(Request::Heartbeat) => {
-                self.heartbeat(run).await;
+            Some(Request::Heartbeat { log_group }) => {
+                self.heartbeat(run, log_group.as_deref()).await;
                 return Ok(());
             }
             Some(Request::Tick { .. }) if self.incidents.is_some() => return Ok(()),

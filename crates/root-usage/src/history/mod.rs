@@ -105,19 +105,20 @@ pub trait History {
     /// Asks for one page, and gives up at the deadline.
     fn look_up(&self, query: &Query, deadline: Instant) -> impl Future<Output = Result<Page, LookUpError>> + Send;
 
-    /// Whether a record of this history has arrived where the function is given records from: in the trail's log group,
-    /// since a time. `None` where that isn't known, or not in time.
+    /// Whether a record of this history has arrived since a time in the log group that a trail writes to. `None` where
+    /// that isn't known, or not in time.
     ///
     /// # Errors
     ///
     /// A [`WatchError`] if it can't be asked.
     fn has_arrived(
         &self,
+        log_group: &str,
         event_id: &str,
         since: Timestamp,
         deadline: Instant,
     ) -> impl Future<Output = Result<Option<bool>, WatchError>> + Send {
-        let _ = (event_id, since, deadline);
+        let _ = (log_group, event_id, since, deadline);
         ready(Ok(None))
     }
 }

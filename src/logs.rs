@@ -1,4 +1,4 @@
-//! The trail's log group in CloudWatch Logs.
+//! CloudWatch Logs: whether a trail's record has arrived.
 
 use std::time::Duration;
 
@@ -22,36 +22,41 @@ const BETWEEN: Duration = Duration::from_millis(250);
 /// By how much a log event may be older than its record says: clocks differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// The log group that the trail writes to.
-pub struct TrailLog {
-    name: String,
+/// The log groups of the function's Region.
+pub struct Logs {
     aws: Aws,
     client: OnceCell<Client>,
 }
 
-impl TrailLog {
-    /// The log group of this name, in the function's Region.
+impl Logs {
+    /// CloudWatch Logs in the function's Region.
     #[must_use]
-    pub fn new(name: String, aws: Aws) -> Self {
-        Self { name, aws, client: OnceCell::new() }
+    pub fn new(aws: Aws) -> Self {
+        Self { aws, client: OnceCell::new() }
     }
 
     async fn client(&self) -> &Client {
         self.client.get_or_init(|| async { Client::new(self.aws.config().await) }).await
     }
 
-    /// Whether a record is in it that was made after a time, by its event id; `None` if there is no time to read on.
+    /// Whether a log group has a record that was made after a time, by its event id; `None` if there is no time to read on.
     ///
     /// # Errors
     ///
     /// [`WatchError`] if CloudWatch Logs refuses.
-    pub async fn has(&self, event_id: &str, since: Timestamp, deadline: Instant) -> Result<Option<bool>, WatchError> {
+    pub async fn has(
+        &self,
+        log_group: &str,
+        event_id: &str,
+        since: Timestamp,
+        deadline: Instant,
+    ) -> Result<Option<bool>, WatchError> {
         // An id that isn't one must not become another pattern.
         let id: String = event_id.chars().filter(|char| char.is_ascii_alphanumeric() || *char == '-').collect();
         let from = since.saturating_sub(SKEW).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut page = None;
         loop {
-            let request = self.client().await.filter_log_events().log_group_name(&self.name);
+            let request = self.client().await.filter_log_events().log_group_name(log_group);
             let request = request.filter_pattern(format!("{{ $.eventID = \"{id}\" }}"));
             let request = request.start_time(from.as_millisecond()).set_next_token(page);
             let answer = request.send().await.map_err(failed)?;
