@@ -222,6 +222,12 @@ mod tests {
     }
 
     #[test]
+    fn the_marked_call_is_no_rule_that_can_be_chosen() {
+        assert!(Rule::path_test().is_some());
+        assert!(Rule::named(PATH_TEST).is_err());
+    }
+
+    #[test]
     fn an_unknown_rule_names_the_known_ones() {
         let error = Rule::named("roots").unwrap_err().to_string();
         assert!(

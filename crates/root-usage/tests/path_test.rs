@@ -202,10 +202,11 @@ async fn a_mail_that_fails_is_tried_again_at_once() {
 
 #[test]
 fn the_subscription_passes_the_call_and_awss_recipe_does_not_count_it() {
-    let template = include_str!("../../../template.yaml");
-    let (_, rest) = template.split_once("        - >-\n          { $.userIdentity.type").unwrap();
-    let (folded, _) = rest.split_once(" }\n").unwrap();
-    let text = format!("{{ $.userIdentity.type{folded} }}").split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut patterns =
+        include_str!("../../../template.yaml").split('\'').filter(|text| text.contains("\"GetCallerIdentity\""));
+    // YAML makes one line of several.
+    let text = patterns.next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(patterns.next(), None);
     let subscription = Pattern::parse(&text).unwrap();
     let recipes: Vec<_> = ["root-usage", "root-usage-cis"].map(|id| Rule::named(id).unwrap().remove(0).pattern).into();
     for (record, passed, counted) in [
