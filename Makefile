@@ -194,10 +194,14 @@ clean: ## Delete what was built; keep the installed tools
 
 # Nothing is installed whose hash isn't written down: not what a package asks for besides, which the files have too, nor
 # what would build a package.
+WHEELS := --only-binary :all:
 define INSTALL
 $(PYTHON) -m venv --clear $(@D)
-$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $<
+$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps $(WHEELS) --requirement $<
 endef
+
+# SAM wants a watchdog that has no wheel for Python 3.14 on a Mac. Its source has a hash; what builds it there doesn't.
+$(SAM): WHEELS :=
 
 $(TOOLS): tests/requirements.txt
 	$(INSTALL)

@@ -63,16 +63,18 @@ def test_no_package_comes_from_a_place_of_its_own():
 def test_everything_is_installed_by_its_hash(path):
     for line in lines(path):
         if re.search(r"\bpip[0-9.]* install\b|\buv (?:pip (?:install|sync)|tool)\b|\bpipx\b", line):
-            assert "--require-hashes" in line and "--only-binary :all:" in line, line
+            assert "--require-hashes" in line and "--no-deps" in line, line
         # Cargo.lock of the tool has the hashes.
         if "cargo install" in line:
             assert "--locked" in line and "--version" in line, line
         assert not re.search(r"\b(?:npm|npx|gem|go) (?:i|install|exec)\b|curl [^\n]*\| *(?:ba)?sh", line), line
 
 
-def test_the_makefile_installs_something_each_way():
+def test_the_makefile_installs_something_each_way_and_builds_no_python_package_but_for_sam():
     text = "\n".join(lines(ROOT / "Makefile"))
-    assert "pip install" in text and "cargo install" in text
+    assert text.count("pip install") == 1 and "cargo install" in text
+    assert "$(WHEELS)" in re.search(r"^.*pip install.*$", text, re.MULTILINE)[0]
+    assert re.findall(r"^(.*\bWHEELS\b) *:?=(.*)$", text, re.MULTILINE) == [("WHEELS", " --only-binary :all:"), ("$(SAM): WHEELS", "")]
 
 
 def test_a_release_is_built_with_one_version_of_rust_that_the_crates_take():
