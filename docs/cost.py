@@ -20,6 +20,7 @@ from expansion import expand  # noqa: E402
 
 PAGES = [HERE / "cost.md", HERE.parent / "README.md", HERE.parent / "README.ja.md"]
 FEW = {"Alarms": "few", "Settings": "METRICS=off"}
+PAGER = "PAGER_TOPIC_ARN=arn:aws:sns:us-west-2:444455556666:pager"
 
 # USD, US East (N. Virginia), without any free tier. Nothing fetches them: whoever changes one looks it up
 # on the service's price page and changes the date.
@@ -48,7 +49,7 @@ SECONDS = HOURS * 3600
 GB = 1e9
 
 # What the function does.
-METRICS_OF_THE_FUNCTION = 9  # four more have data only while something is wrong
+METRICS_OF_THE_FUNCTION = 9  # five more have data only while something is wrong
 # AWS Lambda Developer Guide, "Configure Lambda function memory": with this many MB a function has one whole vCPU, with
 # fewer a part of it. It has one thread that works, so more bring it nothing.
 WHOLE_CPU_MB = 1769
@@ -238,6 +239,7 @@ def options():
             f"| {more(stack(SMALL, Settings='METRICS=off'))} |",
             f"| `Alarms=few` and `Settings=METRICS=off` | {more(stack(SMALL, **FEW))} |",
             f"| `AlertKey=create` | {usd(key, '+.2f')} |",
+            f"| `Settings=PAGER_TOPIC_ARN=…`, the alarm on it | {more(stack(SMALL, Settings=PAGER))} |",
             f"| `Rules=root-usage,cis` | {more(stack(SMALL, sees_all=True))} |",
             f"| `CreateTrail=true` | {usd(total(trail(SMALL)), '+.2f')} |",
         ]

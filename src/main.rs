@@ -61,7 +61,8 @@ async fn main() -> ExitCode {
     let history = CloudTrail::new(aws.clone());
     let (table, pace) = (config.ledger_table.clone().map(|name| Table::new(name, aws.clone())), config.pace);
     let has_ledger = table.is_some();
-    let handler = Handler::new(config, Sns::new(topic, aws.clone()), history);
+    let pager = config.pager_topic.clone().map(|topic| Sns::pager(topic, aws.clone()));
+    let handler = Handler::new(config, Sns::new(topic, aws.clone()), history).with_pager(pager);
     let handler = &handler.with_directory(names).with_ledger(table, pace);
     let (aws, has_ledger) = (&aws, has_ledger);
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {

@@ -26,6 +26,8 @@ NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 JAPANESE_ONLY = {"ALERT_LANGUAGE=ja"}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# What the AWS CLI calls otherwise than the API does: its argrename.py.
+RENAMED = {("sns", "subscribe"): {"--endpoint": "--notification-endpoint"}}
 # Options of the AWS CLI itself, which no operation has.
 GLOBAL = {"--region", "--query", "--output", "--profile", "--cli-binary-format"}
 
@@ -190,6 +192,8 @@ def test_every_command_of_the_aws_cli_exists_and_has_its_options(name):
         assert found, command
         members = model.operation_model(found).input_shape
         known = {f"--{xform_name(member, '-')}" for member in members.members} if members else set()
+        renamed = RENAMED.get((service, operation), {})
+        known = {renamed.get(option, option) for option in known}
         # Without what stands in quotes.
         options = set(re.findall(r"(?<!\S)--[a-z][a-z-]*", re.sub(r"'[^']*'", "''", command)))
         assert options - GLOBAL <= known, (command, options - GLOBAL - known)

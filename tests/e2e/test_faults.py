@@ -23,6 +23,8 @@ from test_function import ROOT_EVENT, TAKEN, binary, function, refusal  # noqa: 
 
 REPLAY = "no: Lambda tries again, then it is in the queue"
 AT_ONCE = "no: each delivery is mailed at once, and may repeat an earlier mail"
+PAGED = "the page, not the mail: it is not tried again, and an alarm says that nobody was paged"
+PAGER = "arn:aws:sns:us-west-2:444455556666:pager"
 WITHOUT_LEDGER = "The table that remembers incidents could not be used"
 CRITICAL = "Root created an access key"
 
@@ -47,6 +49,8 @@ class Fault:
     table: str | None = None
     """What the function's table is: `there`, `unreachable`, `silent`, or the code of the error that it answers with; `None`
     where `QuietMinutes` is 0."""
+    silent_topic: str | None = None
+    """The topic for which SNS takes a message and never answers."""
     waits: int = 0
     """How many log events wait in the table after it, and are told when they are due."""
 
@@ -145,6 +149,12 @@ FAULTS = [
           before=[sign_in_failed(0)], event=sign_in_failed(1), mails=0, table="ThrottlingException"),
     Fault("a record is delivered twice, and the table can't be used", WITHOUT_LEDGER, AT_ONCE, "mail", before=[ROOT_EVENT], mails=1,
           table="ThrottlingException"),
+    Fault("the pager's topic refuses, or is gone", "the pager was not told of what was mailed", PAGED,
+          "log", sns=[TAKEN, refusal(404, "NotFound", "Topic does not exist")], env={"PAGER_TOPIC_ARN": PAGER}, mails=1),
+    Fault("the pager's topic fails", "the pager was not told of what was mailed", PAGED,
+          "log", sns=[TAKEN, refusal(500, "InternalError")], env={"PAGER_TOPIC_ARN": PAGER}),
+    Fault("the pager's topic never answers", "it is not tried again", PAGED, "log",
+          env={"PAGER_TOPIC_ARN": PAGER}, silent_topic=PAGER),
     Fault("a record arrives days late, or corrected", "CloudTrail delivered a record late or again (DELIVERY_DELAY)", "no", "mail",
           event=(EVENTS / "late-with-addendum.json").read_text(), mails=1),
     Fault("the event history can't be looked up", "What else the event history shows", "no: the mail says what is missing", "mail",
@@ -234,6 +244,7 @@ def test_a_fault_is_seen_and_nothing_is_lost(fault, binary, tmp_path, emulator):
                 endpoint = stack.enter_context(contextlib.closing(Endpoint(value)))
                 env[name] = endpoint.url
         stub = stack.enter_context(function(binary, tmp_path, fault.sns, **env))
+        stub.silent_topic = fault.silent_topic
         for event in fault.before:
             assert stub.invoke(event)[0] == "response"
         before = len(stub.published)
@@ -259,6 +270,9 @@ def test_a_fault_is_seen_and_nothing_is_lost(fault, binary, tmp_path, emulator):
         }
         assert kind == ("error" if fault.where == "error" else "response"), answer
         assert fault.sees in seen[fault.where](), seen[fault.where]()
+        if fault.lost == PAGED:
+            assert (answer["mails"], answer["pages"], answer["pager_failures"]) == (1, 0, 1)
+            assert next(mails(stub)).startswith(CRITICAL) and '"PagerFailures":1' in stub.log()
         if fault.lost == AT_ONCE:
             # All of it, though it was told before; and whoever looks for the reason finds it.
             assert (answer["matched"], answer["duplicate"]) == (2, 0) and WITHOUT_LEDGER in list(mails(stub))[-1]

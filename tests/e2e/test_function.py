@@ -40,7 +40,10 @@ class Stub(http.server.ThreadingHTTPServer):
         self.answers = queue.Queue()
         self.sns_answers = list(sns_answers)
         self.published = []
+        self.scopes = []
         self.polled = threading.Event()
+        # A topic for which SNS never answers.
+        self.silent_topic, self.released = None, threading.Event()
         self.address = f"127.0.0.1:{self.server_port}"
 
 
@@ -76,6 +79,10 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         if self.path == "/":
             self.server.published.append({name: value[0] for name, value in urllib.parse.parse_qs(body).items()})
+            # Date, Region and service that the request is signed for.
+            self.server.scopes.append(re.search(r"Credential=([^,]+)", self.headers["Authorization"])[1])
+            if self.server.published[-1]["TopicArn"] == self.server.silent_topic:
+                return self.server.released.wait(60)
             answers = self.server.sns_answers
             status, text = answers.pop(0) if len(answers) > 1 else answers[0]
             return self.reply(status, text, Content_Type="text/xml")
@@ -125,6 +132,7 @@ def function(binary, scratch, sns_answers, **variables):
     finally:
         process.kill()
         process.wait()
+        stub.released.set()
         stub.shutdown()
         log.close()
 

@@ -104,7 +104,7 @@ def test_the_hourly_look(what, history, lines, group, readers, unheard, without_
                 (directive,) = metrics[0]["_aws"]["CloudWatchMetrics"]
                 named = {one["Name"] for one in directive["Metrics"]} & {"Unheard", "WithoutReaders"}
                 assert named == {name for name, is_so in (("Unheard", unheard), ("WithoutReaders", without_readers)) if is_so}
-            alarms = [name for name, is_so in (("unheard", unheard), ("no-readers", without_readers)) if is_so]
+            alarms = [name for name, is_so in (("deaf", unheard), ("unread", without_readers)) if is_so]
         table("The hourly look: what was done, and which alarm it feeds", f"{what}: {', '.join(alarms) or 'none'}")
     finally:
         logs.delete_log_group(logGroupName=GROUP)

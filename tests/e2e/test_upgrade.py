@@ -178,6 +178,36 @@ def test_stack_of_0_1_is_updated_and_nothing_replaced_or_lost(emulator, tmp_path
     assert after["LedgerTable"] in emulator.client("dynamodb").list_tables()["TableNames"]
 
 
+def test_a_running_stack_gets_a_pager_and_loses_it(emulator, tmp_path, log_group):
+    pager = "arn:aws:sns:us-west-2:444455556666:pager"
+    answers = {"NotificationEmail": "a@example.com", "CloudTrailLogGroupName": LOG_GROUP, "Alarms": "most"}
+    clone, iam, cloudwatch = Clone(tmp_path / "clone", emulator), emulator.client("iam"), emulator.client("cloudwatch")
+
+    def role_may_publish_to():
+        policy = iam.get_role_policy(RoleName=ids(emulator)["AlertFunctionRole"], PolicyName="alert")["PolicyDocument"]
+        return [one["Resource"] for one in policy["Statement"] if one["Action"] == "sns:Publish"]
+
+    def settings(value):
+        clone.deploy(NAME, answers | {"Settings": value})
+        function = emulator.client("lambda").get_function_configuration(FunctionName=NAME)
+        assert function["Environment"]["Variables"]["SETTINGS"] == value
+        alarms = cloudwatch.describe_alarms(AlarmNames=[f"{NAME}-pager"])["MetricAlarms"]
+        return role_may_publish_to(), [one["MetricName"] for one in alarms]
+
+    clone.deploy(NAME, answers)
+    try:
+        before = ids(emulator)
+        topic = before["AlertTopic"]
+        assert role_may_publish_to() == [topic]
+
+        assert settings(f"HISTORY_MINUTES=15;PAGER_TOPIC_ARN={pager};HTTPS_FORMAT=amazon-q") == ([topic, pager], ["PagerFailures"])
+        assert {name: each for name, each in ids(emulator).items() if name != "PagerAlarm"} == before
+        assert settings("HISTORY_MINUTES=15") == ([topic], [])
+        assert ids(emulator) == before
+    finally:
+        clone.sam("delete", "--stack-name", NAME, "--no-prompts")
+
+
 def test_every_parameter_of_0_1_is_in_the_instructions():
     old = yaml_parse((DATA / "template-0.1.yaml").read_text())["Parameters"]
     text = (ROOT / "docs" / "upgrade.md").read_text()

@@ -28,17 +28,20 @@ RUN_SECONDS = 300
 # The digits that a telephone number of the hostile texts can't be dialled without.
 DIGITS = sorted({re.sub(r"[^0-9]", "", phone.split("x")[0].split("ext")[0])[-8:] for phone in hostile.PHONES})
 
+# A command of ours in a chat channel; what it is about is checked as the mail's.
+COMMAND = re.compile(r"`aws [^`\n]*`")
+
 NAMES = "111122223333=payments-prod,444455556666=Sandbox 2, 777788889999=R_D"
 
 SETTINGS = [
-    {"ALERT_LANGUAGE": "en", "RULES": "root-usage,cis", "RUNBOOK_URL": shown.RUNBOOK},
-    {"ALERT_LANGUAGE": "ja", "RULES": "root-usage,cis", "ALERT_TIME_ZONE": "Asia/Tokyo", "ACCOUNT_NAMES": NAMES},
+    {"ALERT_LANGUAGE": "en", "RULES": "root-usage,cis", "RUNBOOK_URL": shown.RUNBOOK, "HTTPS_FORMAT": "amazon-q"},
+    {"ALERT_LANGUAGE": "ja", "RULES": "root-usage,cis", "ALERT_TIME_ZONE": "Asia/Tokyo", "ACCOUNT_NAMES": NAMES, "HTTPS_FORMAT": "amazon-q"},
     {"ALERT_LANGUAGE": "en", "RULES": "root-usage", "MASK_ACCESS_KEYS": "false"},
 ]
 
 
 def named(settings):
-    return "-".join(value for name, value in settings.items() if name not in ("RUNBOOK_URL", "ACCOUNT_NAMES")).replace("/", "-")
+    return "-".join(value for name, value in settings.items() if name not in ("RUNBOOK_URL", "ACCOUNT_NAMES", "HTTPS_FORMAT")).replace("/", "-")
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +110,8 @@ def findings(message, sources, allowed):
     """All that a program could make of a message and that isn't ours."""
     document = json.loads(message["document"])
     parts = [(("text",), message["text"]), (("subject",), message["subject"]), (("sms",), message["sms"]), *texts(document, ("document",))]
+    if chat := message.get("chat"):
+        parts += [(path, COMMAND.sub("", text)) for path, text in texts(json.loads(chat), ("chat",))]
     # An incident's own tag, as in the subject, is ours.
     tag = f" #{(document.get('incident') or {}).get('id')}"
     for path, text in parts:

@@ -38,6 +38,7 @@ EVERYTHING = {
     "RunbookUrl": "https://wiki.example.com/root",
     "AccountNames": "organization",
     "AlertKey": "create",
+    "Settings": "HTTPS_FORMAT=amazon-q;PAGER_TOPIC_ARN=arn:aws:sns:us-west-2:444455556666:pager",
 }
 
 

@@ -50,6 +50,7 @@ CHOICES = {
     "silence": {"watched": {}, "not": {}},
     "history": {"on": {}, "off": {"Settings": "ALERT_TIME_ZONE=Etc/GMT+0; HISTORY_MINUTES=0"}},
 }
+PAGER = "arn:aws:sns:us-west-2:444455556666:pager-1_a"
 # These touch one property each and no other choice: each combination gets some of them.
 SWITCHES = {
     "runbook": {"none": {}, "some": {"RunbookUrl": "https://wiki.example.com/root"}},
@@ -59,6 +60,8 @@ SWITCHES = {
         "organization": {"AccountNames": "organization"},
     },
     "retention": {"a year": {}, "a month": {"LogRetentionDays": "30"}},
+    "https": {"json": {}, "amazon-q": {"Settings": "HTTPS_FORMAT=amazon-q"}},
+    "pager": {"none": {}, "some": {"Settings": f"PAGER_TOPIC_ARN={PAGER}"}},
 }
 
 ALWAYS = {
@@ -130,6 +133,7 @@ OPTIONAL = [
     ),
     (lambda c: c["metrics"] == "on", {"OverdueAlarm"}),
     (lambda c: c["alarms"] != "few" and c["metrics"] == "on", {"LedgerAlarm"}),
+    (lambda c: c["pager"] == "some" and c["metrics"] == "on", {"PagerAlarm"}),
     (lambda c: c["silence"] == "watched", {"Heartbeat", "HeartbeatPermission", "SilenceAlarm"}),
     (lambda c: c["silence"] == "watched" and c["metrics"] == "on", {"UnheardAlarm", "ReadersAlarm"}),
 ]
@@ -249,6 +253,7 @@ def test_no_statement_but_the_documented_ones_has_every_resource(stacks):
         if chosen["key"] == "made":
             # In a key's policy `*` is the key.
             allowed |= {("AlertTopicKey", "AccountAdministers"), ("AlertTopicKey", "FunctionPublishes")}
+            allowed |= {("AlertTopicKey", "AmazonQReads")} if chosen["https"] == "amazon-q" else set()
         found = {
             (name, statement["Sid"])
             for name, statement in statements(stack)
@@ -260,7 +265,7 @@ def test_no_statement_but_the_documented_ones_has_every_resource(stacks):
 def test_no_statement_allows_every_action_or_everybody(stacks):
     # SNS's own documentation has the star in the second one; the first is the key's administrators.
     stars = {("AccountAdministers", "kms:*"), ("FunctionPublishes", "kms:GenerateDataKey*")}
-    stars.add(("UseAlertKey", "kms:GenerateDataKey*"))
+    stars |= {("UseAlertKey", "kms:GenerateDataKey*"), ("AmazonQReads", "kms:GenerateDataKey*")}
     for chosen, stack in stacks:
         for name, statement in statements(stack):
             if statement["Effect"] != "Allow":
@@ -295,6 +300,8 @@ def test_role_has_what_the_choices_need_and_no_more(stacks):
             expected.add(("sns:GetTopicAttributes", "<AlertTopic>"))
         if chosen["names"] == "organization":
             expected.add(("organizations:DescribeAccount", "arn:aws:organizations::*:account/o-*/*"))
+        if chosen["pager"] == "some":
+            expected.add(("sns:Publish", PAGER))
         if chosen["key"] != "none":
             key = GIVEN_KEY if chosen["key"] == "given" else "<AlertTopicKey.Arn>"
             expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey*", key)}
@@ -376,6 +383,46 @@ def test_role_looks_events_up_unless_the_history_is_off(settings, looks_up):
     assert ("LookUpEvents" in {statement["Sid"] for _, statement in statements(stack) if "Sid" in statement}) == looks_up
 
 
+@pytest.mark.parametrize(
+    "settings, pager, watched",
+    [
+        ("", None, False),
+        ("METRICS=on", None, False),
+        ("HTTPS_FORMAT=amazon-q", None, False),
+        (f"PAGER_TOPIC_ARN={PAGER}", PAGER, True),
+        (f"PAGER_TOPIC_ARN={PAGER};", PAGER, True),
+        (f"PAGER_TOPIC_ARN={PAGER}; ", PAGER, True),
+        (f"METRICS=off;PAGER_TOPIC_ARN={PAGER}", PAGER, False),
+        (f"PAGER_TOPIC_ARN={PAGER}; METRICS=on", PAGER, True),
+        (f"HISTORY_MINUTES=15; PAGER_TOPIC_ARN={PAGER};HTTPS_FORMAT=json", PAGER, True),
+        # The first is what the role may use; the function doesn't start with two.
+        (f"PAGER_TOPIC_ARN={PAGER};PAGER_TOPIC_ARN={PAGER}2", PAGER, True),
+        # A topic that is called so.
+        ("PAGER_TOPIC_ARN=arn:aws-us-gov:sns:us-gov-west-1:444455556666:PAGER_TOPIC_ARN",
+         "arn:aws-us-gov:sns:us-gov-west-1:444455556666:PAGER_TOPIC_ARN", True),
+    ],
+)
+def test_role_may_publish_to_the_pagers_topic_and_to_no_other(settings, pager, watched):
+    stack = expand(Settings=settings)
+    publishes = {
+        statement["Sid"]: statement["Resource"]
+        for name, statement in statements(stack)
+        if name == "AlertFunctionPolicy" and statement["Action"] == "sns:Publish"
+    }
+    assert publishes == {"PublishAlerts": "<AlertTopic>"} | ({"TellPager": pager} if pager else {})
+    assert ("PagerAlarm" in stack["Resources"]) == watched
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["", "pager", "*", "arn:aws:sns:*:444455556666:pager", "arn:aws:sns:us-west-2:444455556666:*", "arn:aws:sqs:us-west-2:444455556666:q",
+     "arn:aws:sns:us-west-2:444455556666:pager.fifo", "arn:aws:sns:us-west-2:444455556666:pa?er", "${AlertTopic}"],
+)
+def test_no_other_topic_is_taken_for_a_pagers(topic):
+    with pytest.raises(Refused):
+        expand(Settings=f"PAGER_TOPIC_ARN={topic}")
+
+
 @pytest.mark.parametrize("minutes", ["00", "05", "010", "0.0", "0x1", "+0", "-0", " 0", "1441", "9999", ""])
 def test_no_other_spelling_of_minutes_is_taken(minutes):
     with pytest.raises(Refused):
@@ -451,6 +498,7 @@ def test_what_has_no_parameter_is_one_line_of_the_template(line, edited, path, v
         {"Settings": "LOCKDOWN_POLICY_ID=FullAWSAccess"},
         {"Settings": "LOCKDOWN_POLICY_ID=p-1234567"},
         {"Settings": "RULES=root"},
+        {"Settings": "HTTPS_FORMAT=slack"},
         {"Settings": "METRICS=no"},
         {"Settings": "METRICS = off"},
         {"Settings": "METRICS=off,MASK_ACCESS_KEYS=true"},

@@ -70,8 +70,8 @@ LONGEST = {
     "AlertLanguage": ("en", ["eng"]),
     "TrustedCidrs": ("京" * 64 + "1" * 448, ["京" * 64 + "1" * 449, "京" * 65, '"', "\\", "\n"]),
     "RunbookUrl": (
-        "https://wiki.example.com/".ljust(500, "x"),
-        ["https://wiki.example.com/".ljust(501, "x"), "https://é", 'https://wiki.example.com/"'],
+        "https://wiki.example.com/".ljust(400, "x"),
+        ["https://wiki.example.com/".ljust(401, "x"), "https://é", 'https://wiki.example.com/"'],
     ),
     "AccountNames": (
         ",".join([f"{account}={'x' * 50}" for account in range(111122223333, 111122223342)] + ["111122223342=x"]).ljust(600, "x"),
@@ -80,8 +80,8 @@ LONGEST = {
     "QuietMinutes": ("240", ["241", "250", "300", "1000", "5", "010", "0.5", ""]),
     "UpdateMinutes": ("60", ["61", "0", "600"]),
     "Settings": (
-        f"ALERT_TIME_ZONE={'Z' * 64};" + "MAX_BATCH_BYTES=1073741824; " * 6,
-        ["MAX_BATCH_BYTES=1073741824; " * 10, f"ALERT_TIME_ZONE={'Z' * 65}", "ALERT_TIME_ZONE=é", 'ALERT_TIME_ZONE="'],
+        f"ALERT_TIME_ZONE={'Z' * 64};" + "MAX_BATCH_BYTES=1073741824; " * 10,
+        ["MAX_BATCH_BYTES=1073741824; " * 14, f"ALERT_TIME_ZONE={'Z' * 65}", "ALERT_TIME_ZONE=é", 'ALERT_TIME_ZONE="'],
     ),
 }
 
@@ -120,11 +120,12 @@ def test_variables_fit_whatever_the_parameters_are():
 
 
 def test_all_settings_fit_into_their_parameter():
-    # The longest time zone's name, and a policy's as long as AWS makes them, four times over.
+    # The longest time zone's name, a policy's as long as AWS makes them, four times over, and a topic's of 64 characters.
     zone, policy = "America/Argentina/ComodRivadavia", "p-" + "x" * 32
     settings = (
         f"ALERT_TIME_ZONE={zone};MASK_ACCESS_KEYS=false;HISTORY_MINUTES=1440;HISTORY_TIMEOUT_MS=8000;"
-        f"MAX_BATCH_BYTES=1073741824;METRICS=off;LOCKDOWN_POLICY_ID={policy}"
+        f"MAX_BATCH_BYTES=1073741824;METRICS=off;LOCKDOWN_POLICY_ID={policy};HTTPS_FORMAT=amazon-q;"
+        f"PAGER_TOPIC_ARN=arn:aws-us-gov:sns:ap-southeast-1:111122223333:{'x' * 64}"
     )
 
     assert allowed("Settings", settings)

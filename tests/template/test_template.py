@@ -188,7 +188,13 @@ def test_made_key_lets_the_functions_role_publish(everything):
     key = properties(everything, "AlertTopicKey")
     statements = {statement["Sid"]: statement for statement in key["KeyPolicy"]["Statement"]}
 
-    assert statements.keys() == {"AccountAdministers", "FunctionPublishes"}
+    # EVERYTHING has Amazon Q, which reads through SNS and in no other way.
+    assert statements.keys() == {"AccountAdministers", "FunctionPublishes", "AmazonQReads"}
+    assert statements["AmazonQReads"]["Principal"] == {"Service": "chatbot.amazonaws.com"}
+    assert statements["AmazonQReads"]["Condition"] == {"StringEquals": {"kms:ViaService": "sns.eu-central-1.amazonaws.com"}}
+    without = expand(AlertKey="create", Settings="HTTPS_FORMAT=json")["Resources"]
+    sids = {statement["Sid"] for statement in properties(without, "AlertTopicKey")["KeyPolicy"]["Statement"]}
+    assert sids == {"AccountAdministers", "FunctionPublishes"}
     assert statements["AccountAdministers"]["Principal"] == ACCOUNT_ROOT
     assert statements["FunctionPublishes"]["Principal"] == {"AWS": "<AlertFunctionRole.Arn>"}
     assert statements["FunctionPublishes"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
@@ -444,6 +450,15 @@ def test_one_failure_in_five_minutes_is_an_alarm(name, namespace, metric, dimens
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
+def test_a_page_that_is_not_sent_is_an_alarm_where_there_is_a_pager(default, everything):
+    assert "PagerAlarm" not in default
+    alarm = properties(everything, "PagerAlarm")
+    same = properties(default, "LedgerAlarm")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("RootUsageAlert", "PagerFailures")
+    differing = ("AlarmName", "AlarmDescription", "MetricName")
+    assert {k: v for k, v in alarm.items() if k not in differing} == {k: v for k, v in same.items() if k not in differing}
+
+
 def test_hours_without_a_record_are_an_alarm(default):
     alarm = properties(default, "SilenceAlarm")
     assert alarm["Period"] * alarm["EvaluationPeriods"] == 3 * 3600
@@ -649,7 +664,8 @@ def test_everything_is_tagged(everything):
 )
 def test_template_works_in_every_partition(partition, region, console, suffix):
     pseudo = {"AWS::Partition": partition, "AWS::Region": region, "AWS::URLSuffix": suffix}
-    stack = expand(pseudo=pseudo, **EVERYTHING)
+    settings = EVERYTHING["Settings"].replace("arn:aws:", f"arn:{partition}:")
+    stack = expand(pseudo=pseudo, **EVERYTHING | {"Settings": settings})
 
     text = json.dumps(stack)
     arns = {word.split(":")[1] for word in text.split('"') if word.startswith("arn:")}

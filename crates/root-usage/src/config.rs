@@ -1,5 +1,7 @@
 //! The configuration of the function, from its environment.
 
+mod value;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -13,17 +15,18 @@ use thiserror::Error;
 use crate::alert::TrustedNetwork;
 use crate::batch::DEFAULT_MAX_BYTES;
 use crate::directory::Listed;
-use crate::email::{Language, Style};
+use crate::email::{HttpsFormat, Language, Style};
 use crate::error::chain;
 use crate::history::Reach;
 use crate::incident::Pace;
 use crate::notify::topic::TopicArn;
 use crate::rule::{Rule, RuleError, RuleSet};
+use value::{policy_id, runbook, table};
 
 /// The variables that can also be set in `SETTINGS`, as `NAME=value` separated by semicolons: those that only the
 /// function reads and that few set. What the template decides by must stay a variable of its own, or the two would
-/// disagree: but for `METRICS=off` and `HISTORY_MINUTES=0`, which the template can find in the text.
-pub const SETTINGS: [&str; 7] = [
+/// disagree: but for `METRICS=off`, `HISTORY_MINUTES=0` and `PAGER_TOPIC_ARN`, which the template can find in the text.
+pub const SETTINGS: [&str; 9] = [
     "ALERT_TIME_ZONE",
     "MASK_ACCESS_KEYS",
     "HISTORY_MINUTES",
@@ -31,10 +34,9 @@ pub const SETTINGS: [&str; 7] = [
     "MAX_BATCH_BYTES",
     "METRICS",
     "LOCKDOWN_POLICY_ID",
+    "HTTPS_FORMAT",
+    "PAGER_TOPIC_ARN",
 ];
-
-/// The most characters of `RUNBOOK_URL`.
-const RUNBOOK_MAX: usize = 500;
 
 /// What `QUIET_MINUTES` may be, besides 0.
 const QUIET_MINUTES: RangeInclusive<i64> = 10..=240;
@@ -50,7 +52,7 @@ pub struct Config {
     /// `RULES`, ids of shipped rules and names of their sets, and `RULE_PATTERN`.
     pub rules: RuleSet,
     /// How mails are written: `ALERT_LANGUAGE`, `ALERT_TIME_ZONE`, `MASK_ACCESS_KEYS`, `TRUSTED_CIDRS`, `RUNBOOK_URL`,
-    /// `LOCKDOWN_POLICY_ID`, and the name that Lambda gives the function.
+    /// `LOCKDOWN_POLICY_ID`, `HTTPS_FORMAT`, and the name that Lambda gives the function.
     pub style: Style,
     /// `HISTORY_MINUTES` and `HISTORY_TIMEOUT_MS`; `None` where nothing is looked up.
     pub history: Option<Reach>,
@@ -66,6 +68,8 @@ pub struct Config {
     /// `LEDGER_TABLE`: the DynamoDB table that incidents are kept in; `None` where there is none, as in the `root-usage`
     /// command.
     pub ledger_table: Option<String>,
+    /// `PAGER_TOPIC_ARN`: where what is critical goes besides, as soon as it is told.
+    pub pager_topic: Option<TopicArn>,
 }
 
 /// Where accounts' names come from.
@@ -191,6 +195,14 @@ fn switch(value: &str) -> Result<bool, String> {
     }
 }
 
+fn https_format(value: &str) -> Result<HttpsFormat, String> {
+    match value {
+        "json" => Ok(HttpsFormat::Json),
+        "amazon-q" => Ok(HttpsFormat::AmazonQ),
+        _ => Err("expected json or amazon-q".to_owned()),
+    }
+}
+
 /// `None` for UTC, which is shown anyway.
 fn time_zone(value: &str) -> Result<Option<TimeZone>, String> {
     if value == "UTC" {
@@ -203,59 +215,12 @@ fn networks(value: &str) -> Result<Vec<TrustedNetwork>, String> {
     value.split(',').map(TrustedNetwork::parse).collect()
 }
 
-/// An address that stays one link in a mail: without what ends a link in mail programs or is markup in others, and
-/// without punctuation at its end, which they leave out.
-fn runbook(value: &str) -> Result<String, String> {
-    let host = |host: &str| {
-        let (name, port) = host.split_once(':').unwrap_or((host, "0"));
-        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
-            && name.len() > 1
-            && [name.bytes().next(), name.bytes().last()].iter().flatten().all(u8::is_ascii_alphanumeric)
-            && (1..=5).contains(&port.len())
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/?#&=+%:@!-".contains(&byte);
-    let right = value.len() <= RUNBOOK_MAX
-        && value.strip_prefix("https://").is_some_and(|rest| {
-            let (name, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-            let ends = path.bytes().last().is_none_or(|byte| byte.is_ascii_alphanumeric() || b"/_=-".contains(&byte));
-            host(name) && path.bytes().all(plain) && ends
-        });
-    right.then(|| value.to_owned()).ok_or_else(|| {
-        format!(
-            "expected an https address of at most {RUNBOOK_MAX} characters, with all but letters, digits and \
-             ._~/?#&=+%:@!- percent-encoded, and without punctuation at its end"
-        )
-    })
-}
-
-/// The id of a policy of an organization.
-///
-/// Source: botocore 1.44.8, the model `organizations`, `PolicyId`.
-fn policy_id(value: &str) -> Result<String, String> {
-    let right = value.strip_prefix("p-").is_some_and(|id| {
-        (8..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    });
-    right.then(|| value.to_owned()).ok_or_else(|| "expected the id of a service control policy, p-…".to_owned())
-}
-
 /// How many minutes end an incident; 0 where there are no incidents. Fewer than the minutes by which deliveries of one
 /// session follow each other would end it between two of them.
 fn quiet(value: &str) -> Result<i64, String> {
     let minutes = value.parse().ok().filter(|minutes| *minutes == 0 || QUIET_MINUTES.contains(minutes));
     minutes.ok_or_else(|| {
         format!("expected 0, or a number of minutes from {} to {}", QUIET_MINUTES.start(), QUIET_MINUTES.end())
-    })
-}
-
-/// The name of a DynamoDB table. Its ARN would be one too, but the template gives the name.
-///
-/// Source: Amazon DynamoDB Developer Guide, "Supported data types and naming rules".
-fn table(value: &str) -> Result<String, String> {
-    let right = (3..=255).contains(&value.len())
-        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    right.then(|| value.to_owned()).ok_or_else(|| {
-        "expected the name of a DynamoDB table: 3 to 255 letters, digits, underscores, dots and hyphens".to_owned()
     })
 }
 
@@ -281,6 +246,12 @@ impl Config {
         let mut read = Reader { vars: vars.into_iter().collect(), problems: Vec::new() };
         read.settings();
         let alert_topic = read.parse("ALERT_TOPIC_ARN", TopicArn::parse);
+        let pager_topic = read.parse("PAGER_TOPIC_ARN", |arn| match TopicArn::parse(arn)? {
+            pager if Some(&pager) == alert_topic.as_ref() => {
+                Err("expected another topic than ALERT_TOPIC_ARN, which gets every alert anyway".to_owned())
+            }
+            pager => Ok(pager),
+        });
         let shipped = |names: &str| {
             let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
             let rules = names.map(Rule::named).collect::<Result<Vec<_>, RuleError>>();
@@ -298,6 +269,7 @@ impl Config {
             mask_access_keys: read.parse("MASK_ACCESS_KEYS", boolean).unwrap_or(true),
             runbook: read.parse("RUNBOOK_URL", runbook),
             lockdown_policy: read.parse("LOCKDOWN_POLICY_ID", policy_id),
+            https: read.parse("HTTPS_FORMAT", https_format).unwrap_or_default(),
             function: read.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("root-usage").to_owned(),
         };
         let max_batch_bytes =
@@ -330,7 +302,18 @@ impl Config {
         }
         if read.problems.is_empty() {
             let rules = RuleSet::new(rules).with_path_test();
-            Ok(Self { alert_topic, rules, style, history, names, metrics, max_batch_bytes, pace, ledger_table })
+            Ok(Self {
+                alert_topic,
+                rules,
+                style,
+                history,
+                names,
+                metrics,
+                max_batch_bytes,
+                pace,
+                ledger_table,
+                pager_topic,
+            })
         } else {
             Err(ConfigError { problems: read.problems })
         }

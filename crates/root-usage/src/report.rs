@@ -81,6 +81,10 @@ report! {
     publish_failures: "PublishFailures",
     /// Mails published.
     mails: "Mails",
+    /// Of these, those that a pager was told of.
+    pages: "pages",
+    /// Those that a pager should have been told of, and was not.
+    pager_failures: "PagerFailures",
 }
 
 /// A call that tests the way from CloudTrail, for whoever follows it.
@@ -175,7 +179,7 @@ struct Metric {
 
 /// Metrics that have a value only where it is not zero: alarms ask for nothing else, and a metric costs money for each
 /// hour that has a value.
-const SELDOM: [&str; 4] = ["LedgerFailures", "Overdue", "Unheard", "WithoutReaders"];
+const SELDOM: [&str; 5] = ["LedgerFailures", "Overdue", "PagerFailures", "Unheard", "WithoutReaders"];
 
 /// What becomes a metric of the line's figures.
 fn metrics(report: &Report) -> Vec<Metric> {

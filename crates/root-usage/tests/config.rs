@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use root_usage::config::{AccountNames, Config, SETTINGS};
 use root_usage::directory::Listed;
-use root_usage::email::Language;
+use root_usage::email::{HttpsFormat, Language};
 use root_usage::incident::Pace;
 
 fn vars<'a>(rows: &'a [(&str, &str)]) -> impl Iterator<Item = (String, String)> + 'a {
@@ -88,7 +88,7 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("TRUSTED_CIDRS", "203.0.113.0/24,office", "expected 203.0.113.0/24 or office=203.0.113.0/24"),
         ("MAX_BATCH_BYTES", "1000", "from 1048576 to 1073741824"),
         ("MAX_BATCH_BYTES", "-1", "expected a number of bytes"),
-        ("RUNBOOK_URL", "http://wiki.example.com/root", "expected an https address of at most 500 characters"),
+        ("RUNBOOK_URL", "http://wiki.example.com/root", "expected an https address of at most 400 characters"),
         ("RUNBOOK_URL", "wiki.example.com/root", "expected an https address"),
         ("RUNBOOK_URL", "https://", "expected an https address"),
         ("RUNBOOK_URL", "https://someone@wiki.example.com/", "expected an https address"),
@@ -105,6 +105,14 @@ fn each_wrong_value_is_refused_with_what_would_be_right() {
         ("ACCOUNT_NAMES", "111122223333=a;444455556666=b,x", "expected none, organization"),
         ("LOCKDOWN_POLICY_ID", "FullAWSAccess", "expected the id of a service control policy, p-"),
         ("LOCKDOWN_POLICY_ID", "p-1234567; aws", "expected the id of a service control policy"),
+        ("HTTPS_FORMAT", "slack", "expected json or amazon-q"),
+        ("PAGER_TOPIC_ARN", "pager", "expected the ARN of a standard SNS topic"),
+        ("PAGER_TOPIC_ARN", "arn:aws:sns:us-west-2:444455556666:*", "expected the ARN of a standard SNS topic"),
+        (
+            "PAGER_TOPIC_ARN",
+            "arn:aws:sns:us-west-2:444455556666:pager.fifo",
+            "expected the ARN of a standard SNS topic",
+        ),
         ("QUIET_MINUTES", "9", "expected 0, or a number of minutes from 10 to 240"),
         ("QUIET_MINUTES", "241", "expected 0, or a number of minutes"),
         ("QUIET_MINUTES", "-10", "expected 0, or a number of minutes"),
@@ -139,7 +147,8 @@ fn the_template_allows_the_languages_that_there_are() {
 #[test]
 fn settings_are_variables_in_one() {
     let settings = "ALERT_TIME_ZONE=Asia/Tokyo;MASK_ACCESS_KEYS=false; HISTORY_MINUTES=15; HISTORY_TIMEOUT_MS=500;\
-                    MAX_BATCH_BYTES=2097152;METRICS=off;LOCKDOWN_POLICY_ID=p-examplepolicyid1;";
+                    MAX_BATCH_BYTES=2097152;METRICS=off;LOCKDOWN_POLICY_ID=p-examplepolicyid1;HTTPS_FORMAT=amazon-q;\
+                    PAGER_TOPIC_ARN=arn:aws:sns:us-west-2:444455556666:pager";
     let config = Config::from_vars(vars(&[("SETTINGS", settings)])).unwrap();
     assert!(!config.style.mask_access_keys && !config.metrics);
     let history = config.history.unwrap();
@@ -147,6 +156,8 @@ fn settings_are_variables_in_one() {
     assert_eq!(config.style.time_zone.unwrap().iana_name(), Some("Asia/Tokyo"));
     assert_eq!(config.max_batch_bytes, 2_097_152);
     assert_eq!(config.style.lockdown_policy.as_deref(), Some("p-examplepolicyid1"));
+    assert_eq!(config.style.https, HttpsFormat::AmazonQ);
+    assert_eq!(config.pager_topic.unwrap().region(), "us-west-2");
     // Each of the names is one that the function reads, and refuses a value that is wrong for it by its own name.
     for name in SETTINGS {
         let error = Config::from_vars(vars(&[("SETTINGS", &format!("{name}=wrong"))])).unwrap_err();
@@ -154,6 +165,15 @@ fn settings_are_variables_in_one() {
         assert!(error.to_string().contains(&format!("{name}=\"wrong\": expected ")), "{error}");
     }
     assert!(Config::from_vars(vars(&[("SETTINGS", " ; ")])).unwrap().metrics);
+}
+
+#[test]
+fn a_pager_is_another_topic() {
+    let topic = "arn:aws:sns:us-west-2:444455556666:alerts";
+    let error = Config::from_vars(vars(&[("ALERT_TOPIC_ARN", topic), ("PAGER_TOPIC_ARN", topic)])).unwrap_err();
+    assert!(error.to_string().contains("expected another topic than ALERT_TOPIC_ARN"), "{error}");
+    let other = "arn:aws:sns:us-west-2:444455556666:pager";
+    assert!(Config::from_vars(vars(&[("ALERT_TOPIC_ARN", topic), ("PAGER_TOPIC_ARN", other)])).is_ok());
 }
 
 #[test]
@@ -173,7 +193,7 @@ fn a_setting_that_is_set_twice_is_refused() {
 
 #[test]
 fn a_runbook_is_taken_as_it_stands() {
-    let longest = format!("https://wiki.example.com/{}", "x".repeat(475));
+    let longest = format!("https://wiki.example.com/{}", "x".repeat(375));
     let rows = [
         "https://wiki.example.com",
         "https://wiki.example.com/",

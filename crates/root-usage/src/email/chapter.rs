@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::account::Account;
+use super::attributes::{Attributes, Occasion};
+use super::chat::{Told, undoing};
 use super::language::Mail;
 use super::moment::{Moment, Span};
 use super::notice::{Document, SCHEMA};
@@ -13,6 +15,7 @@ use crate::alert::Alert;
 use crate::directory::Names;
 use crate::history::Answers;
 use crate::incident::{IncidentId, Kind, Open, Pace, Reason, Whose};
+use crate::record::is_account;
 
 /// The most lines of a closing mail's story: what is more is counted. Fifteen hundred of the longest fit into a message.
 const STORY_MAX: usize = 120;
@@ -263,6 +266,23 @@ impl Message {
         };
         let document = serde_json::to_string(&document).unwrap_or_default();
         let text = style.language.0.mail(&Mail::Closing(&closing)).unwrap_or_else(|_| subject.as_str().to_owned());
-        Self { sms: subject.as_str().chars().take(SMS_MAX).collect(), subject, text, document }
+        let attributes = Attributes {
+            accounts: whose.account().filter(|account| is_account(account)).map(str::to_owned).into_iter().collect(),
+            incident: Some(chapter.id.to_string()),
+            ..Attributes::new(Occasion::IncidentClosed, last.map(Alert::severity))
+        };
+        let sms = subject.as_str().chars().take(SMS_MAX).collect();
+        let message = Self { sms, subject, text, document, chat: None, attributes };
+        let told = || {
+            Ok(Told {
+                paragraphs: 1,
+                deeds: closing.lines().into_iter().map(str::to_owned).collect(),
+                steps: undoing(&closing.incident.open, &message.text),
+                accounts: closing.account.iter().map(ToString::to_string).collect(),
+                chapter: Some(chapter),
+                ..Told::default()
+            })
+        };
+        Self { chat: message.notification(style, told).unwrap_or_default(), ..message }
     }
 }

@@ -1,7 +1,9 @@
 //! An [`Alert`] as the message that a person reads.
 
 mod account;
+mod attributes;
 mod chapter;
+mod chat;
 mod detail;
 mod facts;
 mod held;
@@ -25,7 +27,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use thiserror::Error;
 
+pub use attributes::{Attribute, Attributes, Occasion};
 pub use chapter::{Chapter, Ending, digest};
+pub use chat::HttpsFormat;
+use chat::Told;
 pub use language::Language;
 use language::Mail;
 pub use notice::DamagedBatch;
@@ -64,6 +69,8 @@ pub struct Style {
     pub lockdown_policy: Option<String>,
     /// The function that writes the mail, for its last lines.
     pub function: String,
+    /// What subscribers by HTTPS get.
+    pub https: HttpsFormat,
 }
 
 /// A message, ready to be published.
@@ -77,6 +84,12 @@ pub struct Message {
     pub sms: String,
     /// The alert for machines: a JSON document, as `docs/alert.schema.json` describes it.
     pub document: String,
+    /// The notification for a chat channel, where [`Style::https`] asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<String>,
+    /// What subscriptions can choose it by.
+    #[serde(skip)]
+    pub attributes: Attributes,
 }
 
 /// Why an alert could not be written.
@@ -147,7 +160,14 @@ impl Message {
         in_time: impl Fn() -> bool,
     ) -> Result<(Self, bool), EmailError> {
         let subject = Subject::of(alert, &answers.names, chapter);
-        let mut message = Self { sms: String::new(), subject, text: String::new(), document: String::new() };
+        let mut message = Self {
+            sms: String::new(),
+            subject,
+            text: String::new(),
+            document: String::new(),
+            chat: None,
+            attributes: Attributes::of(alert, chapter),
+        };
         for budget in &BUDGETS {
             let view = View::new(alert, answers, chapter, style, budget, message.subject.as_str());
             let mail = match chapter {
@@ -162,6 +182,7 @@ impl Message {
             };
             message.text = style.language.0.mail(&mail).map_err(EmailError::Render)?;
             message.document = serde_json::to_string(&view).map_err(EmailError::Document)?;
+            message.chat = message.notification(style, || Told::of_alert(&view, &message.text, chapter, style))?;
             if fits(&message) {
                 return Ok((message, true));
             }

@@ -4,9 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::account::Account;
+use super::attributes::{Attributes, Occasion};
+use super::chat::{Told, numbered};
 use super::{Clean, EmailError, Mail, Message, SMS_MAX, Style, Subject};
-use crate::alert::Origin;
+use crate::alert::{Origin, Severity};
 use crate::directory::Names;
+use crate::record::is_account;
 use crate::rule::RuleSet;
 
 /// A batch that could not be read, or not to its end.
@@ -101,7 +104,10 @@ impl Message {
             function: &test.function,
             about: Batch::default(),
         };
-        notice(&subject, text, &document)
+        let attributes = Attributes::new(Occasion::Test, None);
+        let message = notice(&subject, text, &document, attributes)?;
+        let told = || Ok(Told { paragraphs: 3, thread: format!("test-{time}"), ..Told::default() });
+        Ok(Self { chat: message.notification(style, told)?, ..message })
     }
 
     /// The mail about a batch that can't be read.
@@ -138,7 +144,19 @@ impl Message {
                 ..Batch::default()
             },
         };
-        notice(&subject, text, &document)
+        let owner = Some(batch.origin.owner.clone()).filter(|owner| is_account(owner));
+        let attributes = Attributes {
+            accounts: owner.into_iter().collect(),
+            ..Attributes::new(Occasion::DamagedBatch, Some(Severity::High))
+        };
+        let message = notice(&subject, text, &document, attributes)?;
+        let told = || {
+            let accounts = damaged.owner.iter().map(ToString::to_string).collect();
+            let steps = numbered(&message.text);
+            let thread = format!("damaged-batch-{}", batch.time);
+            Ok(Told { paragraphs: 2, steps, accounts, thread, ..Told::default() })
+        };
+        Ok(Self { chat: message.notification(style, told)?, ..message })
     }
 }
 
@@ -150,11 +168,14 @@ pub(super) fn notice(
     subject: &Subject,
     text: askama::Result<String>,
     document: &Document<'_, Batch<'_>>,
+    attributes: Attributes,
 ) -> Result<Message, EmailError> {
     Ok(Message {
         subject: subject.clone(),
         text: text.map_err(EmailError::Render)?,
         sms: subject.as_str().chars().take(SMS_MAX).collect(),
         document: serde_json::to_string(document).map_err(EmailError::Document)?,
+        chat: None,
+        attributes,
     })
 }

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::attributes::{Attributes, Occasion};
+use super::chat::Told;
 use super::notice::{Batch, Document, SCHEMA, notice, utc};
 use super::{Clean, EmailError, Mail, Message, Style, Subject};
 use crate::alert::Origin;
@@ -87,7 +89,9 @@ impl Message {
                 called: called.map(|called| called.to_string()),
             },
         };
-        notice(&subject, text, &document)
+        let message = notice(&subject, text, &document, Attributes::new(Occasion::PathTest, None))?;
+        let told = || Ok(Told { paragraphs: 2, thread: tested.marker.clone(), ..Told::default() });
+        Ok(Self { chat: message.notification(style, told)?, ..message })
     }
 }
 

@@ -2,8 +2,10 @@
 //! one pass.
 
 use super::account::Account;
+use super::attributes::Attributes;
+use super::chat::Told;
 use super::lines::LeftOut;
-use super::{Budget, Clean, Message, Style, Subject, subject};
+use super::{Budget, Chapter, Clean, Message, Style, Subject, subject};
 use crate::alert::Alert;
 use crate::directory::Names;
 use crate::record::Outcome;
@@ -29,7 +31,7 @@ impl Message {
     /// An alert in its short form: the worst deed with its facts, every kind of action with its count, accounts, and the
     /// ids of the worst events.
     #[must_use]
-    pub fn short(alert: &Alert, names: &Names, why: Short) -> Self {
+    pub fn short(alert: &Alert, names: &Names, why: Short, chapter: Option<&Chapter>, style: &Style) -> Self {
         let subject = Subject::of(alert, names, None);
         let mut lines = vec![
             subject.as_str().to_owned(),
@@ -87,6 +89,19 @@ impl Message {
         }
         lines.push(format!("Alert {}", alert.id));
         let text: Vec<String> = lines.iter().map(|line| subject::printable(line)).collect();
-        Self { subject, text: text.join("\n"), sms: String::new(), document: String::new() }
+        let mut message = Self {
+            subject,
+            text: text.join("\n"),
+            sms: String::new(),
+            document: String::new(),
+            chat: None,
+            attributes: Attributes::of(alert, chapter),
+        };
+        let told = || {
+            let deeds = text.get(1..).unwrap_or_default().to_vec();
+            Ok(Told { deeds, chapter, thread: format!("alert-{}", alert.id), ..Told::default() })
+        };
+        message.chat = message.notification(style, told).unwrap_or_default();
+        message
     }
 }

@@ -124,7 +124,7 @@ impl Subject {
     }
 
     pub(super) fn clipped(text: &str) -> Self {
-        Self(printable(text).chars().take(SUBJECT_MAX).collect())
+        Self(cut(&printable(text), SUBJECT_MAX).to_owned())
     }
 }
 
@@ -133,16 +133,29 @@ fn is_failed_sign_in(action: &Action) -> bool {
 }
 
 /// At most so many bytes of an ASCII text. Of a number that doesn't end there nothing: an account's first eleven digits
-/// could be dialled.
+/// could be dialled. And no `_` that was inside a word before: at its end it could be markup.
 pub(super) fn cut(text: &str, max: usize) -> &str {
-    match text.as_bytes().get(max) {
-        None => text,
+    let kept = match text.as_bytes().get(max) {
+        None => return text,
         Some(next) if next.is_ascii_digit() => text[..max].trim_end_matches(|c: char| c.is_ascii_digit()),
         Some(_) => &text[..max],
-    }
+    };
+    kept.trim_end_matches(['_', '#'])
 }
 
 /// The text with each character that is not printable ASCII replaced.
+///
+/// Inside a word `_` and `#` mean nothing and stand as they are. Beside a letter that is replaced they would be at the word's
+/// edge, and markup or a mention: they are replaced with it.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
+    let is_plain = |c: char| c == ' ' || c.is_ascii_graphic();
+    let mut chars = text.chars().peekable();
+    let (mut printable, mut before) = (String::with_capacity(text.len()), ' ');
+    while let Some(c) = chars.next() {
+        let mut at_edge = || !is_plain(before) || chars.peek().is_some_and(|next| !is_plain(*next));
+        let stands = is_plain(c) && !("_#".contains(c) && at_edge());
+        printable.push(if stands { c } else { '?' });
+        before = c;
+    }
+    printable
 }

@@ -125,7 +125,7 @@ impl Verdict {
         let room = max.saturating_sub(line(account, who, &how).len());
         let cut_off = |room: usize| format!("{}..", cut(call, room.saturating_sub(2)));
         let deed = if room >= CUT_MIN { format!("{}{how}", cut_off(room)) } else { cut_off(room + how.len()) };
-        line(account, who, &deed).chars().take(max).collect()
+        cut(&line(account, who, &deed), max).to_owned()
     }
 }
 

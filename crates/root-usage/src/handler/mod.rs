@@ -6,6 +6,7 @@ mod incidents;
 mod memory;
 mod notice;
 mod path_test;
+mod publish;
 mod reading;
 mod request;
 
@@ -16,22 +17,21 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::alert::{Alert, Origin};
 use crate::batch::{Batch, BatchError, Inflated};
 use crate::config::Config;
 use crate::directory::{Directory, Listed, names};
-use crate::email::{Chapter, Message, Short};
-use crate::error::chain;
-use crate::fault::{caught, caught_async};
+use crate::fault::caught_async;
 use crate::history::{Answers, History, ask};
 use crate::incident::Pace;
 use crate::ledger::{InMemory, Ledger};
-use crate::notify::{Notify, Receipt, Refusal, Remedy};
+use crate::notify::Notify;
 use crate::report::Report;
 pub use error::HandlerError;
 use memory::{Key, Limited, Memory};
+use publish::PAGING;
 pub use reading::key;
 use request::Request;
 
@@ -64,6 +64,8 @@ pub struct Invocation<'a> {
 pub struct Handler<N, H, D = Listed, L = InMemory> {
     config: Config,
     notify: N,
+    /// Where what is critical goes besides.
+    pager: Option<N>,
     history: H,
     directory: D,
     memory: Memory,
@@ -104,6 +106,8 @@ struct Run<'a> {
     now: Timestamp,
     started: Instant,
     deadlines: Deadlines,
+    /// How long pages may still take.
+    paging: Duration,
     report: &'a mut Report,
 }
 
@@ -131,7 +135,13 @@ impl<N: Notify, H: History> Handler<N, H> {
         let directory = config.names.listed();
         let (memory, clock) = (Memory::default(), Box::new(Instant::now));
         let ledger_rests = Mutex::new(Timestamp::MIN);
-        Self { config, notify, history, directory, memory, incidents: None, ledger_rests, clock }
+        Self { config, notify, pager: None, history, directory, memory, incidents: None, ledger_rests, clock }
+    }
+
+    /// The same with a pager, which is told what is critical as soon as it is mailed.
+    #[must_use]
+    pub fn with_pager(self, pager: Option<N>) -> Self {
+        Self { pager, ..self }
     }
 }
 
@@ -139,8 +149,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// The same with accounts' names from elsewhere.
     #[must_use]
     pub fn with_directory<E: Directory>(self, directory: E) -> Handler<N, H, E, L> {
-        let Self { config, notify, history, directory: _, memory, incidents, ledger_rests, clock } = self;
-        Handler { config, notify, history, directory, memory, incidents, ledger_rests, clock }
+        let Self { config, notify, pager, history, directory: _, memory, incidents, ledger_rests, clock } = self;
+        Handler { config, notify, pager, history, directory, memory, incidents, ledger_rests, clock }
     }
 
     /// The same with incidents, remembered in a ledger and told at this pace. At a pace that is [off](Pace::is_off), each
@@ -153,9 +163,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// The same where there may be no ledger: then each delivery has a mail of its own.
     #[must_use]
     pub fn with_ledger<M: Ledger>(self, ledger: Option<M>, pace: Pace) -> Handler<N, H, D, M> {
-        let Self { config, notify, history, directory, memory, incidents: _, ledger_rests, clock } = self;
+        let Self { config, notify, pager, history, directory, memory, incidents: _, ledger_rests, clock } = self;
         let incidents = ledger.map(|ledger| (ledger, pace));
-        Handler { config, notify, history, directory, memory, incidents, ledger_rests, clock }
+        Handler { config, notify, pager, history, directory, memory, incidents, ledger_rests, clock }
     }
 
     /// The same with another clock.
@@ -167,6 +177,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// Where messages go.
     pub fn notify(&self) -> &N {
         &self.notify
+    }
+
+    /// Where what is critical goes besides, if anywhere.
+    pub fn pager(&self) -> Option<&N> {
+        self.pager.as_ref()
     }
 
     /// Handles one invocation.
@@ -182,7 +197,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         };
         let request = Request::of(event);
         let mut report = Report::default();
-        let run = Run { event, request_id, now, started, deadlines, report: &mut report };
+        let run = Run { event, request_id, now, started, deadlines, paging: PAGING, report: &mut report };
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
         let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request.as_ref()));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
@@ -323,69 +338,5 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let names = names(&self.directory, alert, by(self.config.names.timeout()));
         let (history, names) = join(history, names).await;
         history.with_names(names)
-    }
-
-    /// Publishes an alert; if there is no time to write it out, or if that message will never be taken, in a form that is
-    /// short and sure to be.
-    async fn publish_alert(
-        &self,
-        run: &mut Run<'_>,
-        alert: &Alert,
-        answers: &Answers,
-        chapter: Option<&Chapter>,
-    ) -> Result<Form, HandlerError<N::Error>> {
-        let (why, error) = match self.write(alert, answers, chapter, run.deadlines) {
-            Ok(message) => match self.publish(run, &message).await {
-                Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase => {
-                    (Short::Refused, chain(&error))
-                }
-                result => return result.map(|()| Form::Whole),
-            },
-            Err(short) => short,
-        };
-        let (request_id, alert_id) = (run.request_id, alert.id.to_string());
-        tracing::error!(request_id, alert_id, error, "the alert is sent in its short form");
-        self.publish(run, &Message::short(alert, &answers.names, why)).await.map(|()| Form::Short)
-    }
-
-    /// Writes an alert out, or says why that can't be.
-    fn write(
-        &self,
-        alert: &Alert,
-        answers: &Answers,
-        chapter: Option<&Chapter>,
-        deadlines: Deadlines,
-    ) -> Result<Message, (Short, String)> {
-        let in_time = || (self.clock)() < deadlines.writing;
-        let late = || (Short::Time, "there is no time to write it out".to_owned());
-        if !in_time() {
-            return Err(late());
-        }
-        let fits = |message: &Message| self.notify.fits(message);
-        match caught(|| Message::within(alert, answers, chapter, &self.config.style, fits, in_time)) {
-            Ok(Ok(Some(message))) => Ok(message),
-            Ok(Ok(None)) => Err(late()),
-            Ok(Err(error)) => Err((Short::Fault, chain(&error))),
-            Err(fault) => Err((Short::Fault, fault.to_string())),
-        }
-    }
-
-    /// Publishes a message, and gives up while there is time to say so.
-    async fn publish(&self, run: &mut Run<'_>, message: &Message) -> Result<(), HandlerError<N::Error>> {
-        let result = match timeout_at(run.deadlines.publishing, self.notify.publish(message)).await {
-            Ok(result) => result.map_err(HandlerError::Notify),
-            Err(_) => Err(HandlerError::Time),
-        };
-        match result {
-            Ok(Receipt { message_id }) => {
-                run.report.mails += 1;
-                run.report.message_id = Some(message_id);
-                Ok(())
-            }
-            Err(error) => {
-                run.report.publish_failures += 1;
-                Err(error)
-            }
-        }
     }
 }

@@ -51,6 +51,12 @@ impl IncidentId {
     pub fn to_bytes(self) -> [u8; 8] {
         self.0
     }
+
+    /// All of it, for a program that keeps apart what four digits don't.
+    #[must_use]
+    pub fn in_full(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// As it stands in subjects: `7F3A`.

@@ -54,15 +54,33 @@ impl TopicArn {
 /// is plain text for all of them.
 #[must_use]
 pub fn payload(message: &Message) -> Option<String> {
-    if message.document.is_empty() {
-        return None;
+    let mut forms = match (message.document.is_empty(), &message.chat) {
+        (true, None) => return None,
+        (true, Some(_)) => serde_json::json!({ "default": message.text }),
+        (false, _) => {
+            serde_json::json!({ "default": message.document, "email": message.text, "sms": message.sms })
+        }
+    };
+    if let Some(chat) = &message.chat {
+        forms["https"] = chat.as_str().into();
+        forms["http"] = chat.as_str().into();
     }
-    let forms = serde_json::json!({ "default": message.document, "email": message.text, "sms": message.sms });
     Some(forms.to_string())
 }
 
-/// Whether a message is small enough for SNS.
+/// The message for a topic whose subscribers are programs: its document, or the text of one that has none.
+#[must_use]
+pub fn document(message: &Message) -> &str {
+    if message.document.is_empty() { &message.text } else { &message.document }
+}
+
+/// Whether a message is small enough for SNS, its attributes included.
+///
+/// Source: SNS Developer Guide, "Amazon SNS message attributes": name, type and value are part of the message's size.
 #[must_use]
 pub fn fits(message: &Message) -> bool {
-    payload(message).is_none_or(|payload| payload.len() <= MESSAGE_MAX)
+    let attributes = message.attributes.each();
+    let attributes: usize =
+        attributes.iter().map(|each| each.name.len() + each.data_type.len() + each.value.len()).sum();
+    payload(message).is_none_or(|payload| payload.len() + attributes <= MESSAGE_MAX)
 }

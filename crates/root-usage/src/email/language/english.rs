@@ -10,8 +10,8 @@ use crate::detail::{Change, Detail, Fact, Label, Opening, Principal, Reach, Traf
 use crate::email::detail::Safe;
 use crate::email::link::NoLinks;
 use crate::email::related::{Before, History};
-use crate::email::step::{Step, Whose};
-use crate::email::view::{Because, Who};
+use crate::email::step::{NextStep, Step, Whose};
+use crate::email::view::{Because, View, Who};
 use crate::history::Why;
 use crate::incident::{Kind, Reason, Whose as Incident};
 use crate::record::Outcome;
@@ -20,6 +20,13 @@ use crate::record::Outcome;
 #[template(path = "mail.en.txt")]
 struct Text<'a> {
     mail: &'a Mail<'a>,
+}
+
+impl Text<'_> {
+    /// What to do in one step: a text of its own, so that its words are compiled once and not for each mail.
+    fn step(&self, view: &View, next: &NextStep) -> askama::Result<String> {
+        Text { mail: &Mail::Step(view, next) }.render()
+    }
 }
 
 #[derive(Debug)]

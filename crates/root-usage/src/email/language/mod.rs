@@ -12,6 +12,7 @@ use super::chapter::Closing;
 use super::detail::Safe;
 use super::notice::{Damaged, Test};
 use super::path_test::PathTested;
+use super::step::NextStep;
 use super::story::Story;
 use super::view::View;
 use crate::alert::Known;
@@ -55,6 +56,8 @@ pub(super) enum Mail<'a> {
     Closing(&'a Closing<'a>),
     /// An incident as a whole, for a terminal.
     Story(&'a Story),
+    /// What to do next: one step, without its commands.
+    Step(&'a View, &'a NextStep),
     /// That mails arrive.
     Test(&'a Test),
     /// That a marked call came all the way from CloudTrail.
