@@ -20,15 +20,11 @@ mod runtime_api;
 mod share;
 mod table;
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use filter_pattern::json::Json;
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
 use root_usage::rule::Rule;
 
 use aws::Aws;
@@ -162,8 +158,6 @@ fn main() {
     let peak = fresh.memory("VmHWM") as f64 / MIB;
     table.add("peak resident memory, batch of 4,000", "at most 16 MiB", format!("{peak:.1} MiB"), Some(peak <= 16.0));
 
-    let zip = zipped(&binary) as f64 / MB;
-    table.add("packaged zip", "at most 5 MB", format!("{zip:.2} MB"), Some(zip <= 5.0));
     table.print();
 
     waits.print(aws.root_count);
@@ -234,14 +228,6 @@ fn starting(binary: &Path, noop: &Path, vars: &[(&str, &str)], starts: usize) ->
         cpu: [of(0, 1), of(1, 1)],
         memory: [of(0, 2), of(1, 2)],
     }
-}
-
-/// The size of a zip that holds the binary.
-fn zipped(binary: &Path) -> usize {
-    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
-    deflate.write_all(&fs::read(binary).unwrap()).unwrap();
-    // The headers around one file, in round figures.
-    deflate.finish().unwrap().len() + 200
 }
 
 /// What a month costs, from the CPU time a record takes.

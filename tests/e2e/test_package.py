@@ -13,12 +13,14 @@ import struct
 import tomllib
 import zipfile
 
+import jsonschema
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from samtranslator.yaml_helper import yaml_parse
 
 from conftest import BUILD_SECONDS, DELIVERY_SECONDS, FUNCTION_BINARY, REGION, ROOT, environment, run, tool, wait_for
+from test_channels import SCHEMA, endpoint
 from test_deployed import EMAIL, EVERY_RECORD, NO_COMPOSITE_ALARM, TRAIL_LOG_GROUP, Inbox, Sam, messages, recipe, trail  # noqa: F401
 
 # As the workflow `release` names them.
@@ -89,13 +91,15 @@ def test_the_sums_are_those_of_all_files(package):
     assert {line.removesuffix(": OK") for line in checked.splitlines()} == names
 
 
-def test_the_zip_has_the_function_alone_and_is_small_enough(package):
+def test_the_zip_has_the_function_alone_and_is_small_enough(package, table):
     with zipfile.ZipFile(package / f"{NAME}.zip") as archive:
         (entry,) = archive.infolist()
         assert archive.testzip() is None
     assert entry.filename == "bootstrap"
     assert (entry.external_attr >> 16) & 0o777 == 0o755
-    assert (package / f"{NAME}.zip").stat().st_size <= PACKAGE_MAX
+    size = (package / f"{NAME}.zip").stat().st_size
+    table("The package", f"{size / 1e6:.2f} MB zipped, of {PACKAGE_MAX / 1e6:.0f} that it may have")
+    assert size <= PACKAGE_MAX
 
 
 def test_the_function_does_not_say_where_it_was_built(package):
@@ -205,11 +209,12 @@ def reports(stack, emulator, trail):  # noqa: F811
     assert "root created an access key" in subject
 
 
-def test_sam_deploys_the_package(elsewhere, package, emulator, trail):  # noqa: F811
+def test_sam_deploys_the_package_and_a_channel_is_told(elsewhere, package, emulator, trail, table):  # noqa: F811
     folder, env = elsewhere
     with_sam, _, what_runs = recipes()
     name = "package-by-sam"
     typed = {"NotificationEmail": EMAIL, "CloudTrailLogGroupName": TRAIL_LOG_GROUP, "Recipe": recipe(name), **MORE}
+    typed["Settings"] = "HTTPS_FORMAT=amazon-q"
     parameters = yaml_parse((folder / f"{NAME}.yaml").read_text())["Parameters"]
     # The stack's name and Region, the parameters, and SAM's own questions: show the changes, make the role, keep what failed, save.
     answers = [name, "", *(typed.get(one, "") for one in parameters), "n", "y", "n", "n"]
@@ -218,7 +223,29 @@ def test_sam_deploys_the_package(elsewhere, package, emulator, trail):  # noqa: 
     done = shell(with_sam, folder, env, answers="".join(f"{answer}\n" for answer in answers))
     with sam.running(name) as stack:
         assert f"{NAME}.zip: OK" in done.stdout
-        reports(stack, emulator, trail)
+        with endpoint() as (server, url):
+            emulator.client("sns").subscribe(TopicArn=stack.topic, Protocol="http", Endpoint=url)
+            reports(stack, emulator, trail)
+            wait_for("the notification", lambda: server.arrived, DELIVERY_SECONDS)
+        notification = json.loads(server.arrived[0]["Message"])
+        jsonschema.validate(notification, SCHEMA)
+        log = lambda line: table("From a directory that holds the package alone to a channel", line)  # noqa: E731
+        log("$ ls; " + "  ".join(sorted(path.name for path in folder.iterdir() if path.suffix != ".toml")))
+        for line in with_sam.splitlines():
+            log("$ " + line)
+        for line in done.stdout.splitlines():
+            if line.endswith(": OK") or line.startswith("Successfully created"):
+                log(line)
+        content, metadata = notification["content"], notification["metadata"]
+        log(f"an HTTP subscriber received, {len(json.dumps(notification))} characters, as the schema says:")
+        for name, value in (
+            ("source", notification["source"]),
+            ("title", content["title"]),
+            ("description", content["description"].splitlines()[0]),
+            ("nextSteps", f"{len(content['nextSteps'])}: {content['nextSteps'][0][:90]}…"),
+            ("threadId", metadata["threadId"]),
+        ):
+            log(f"  {name}: {value}")
         # Uploaded as it is: whoever has the package can say what runs.
         running, ours = shell(f"STACK={name}\n{what_runs.replace('root-usage-alert', '$STACK')}", folder, env).stdout.split()
         digest = hashlib.sha256((package / f"{NAME}.zip").read_bytes()).digest()
