@@ -33,7 +33,39 @@ def test_the_emulator_matches_each_call_as_the_table_says(emulator, stack):
     assert wrong == []
 
 
-def test_a_call_on_the_stack_arrives_at_the_operations_topic_as_a_sentence(emulator):
+# One of each kind that takes the watch down.
+ATTACKS = (
+    "DeleteSubscriptionFilter",
+    "DeleteMetricFilter",
+    "PutRetentionPolicy",
+    "DeleteLogGroup",
+    "PutAccountPolicy",
+    "PutTransformer",
+    "UpdateFunctionCode20150331v2",
+    "UpdateFunctionConfiguration20150331v2",
+    "PutFunctionConcurrency20171031",
+    "RemovePermission20150331v2",
+    "DeleteFunction20150331",
+    "DeleteTopic",
+    "Unsubscribe",
+    "SetTopicAttributes",
+    "PurgeQueue",
+    "DeleteTable",
+    "DeleteAlarms",
+    "DisableAlarmActions",
+    "SetAlarmState",
+    "PutAlarmMuteRule",
+    "DisableRule",
+    "RemoveTargets",
+    "DeleteStack",
+    "StopLogging",
+    "DeleteTrail",
+    "UpdateTrail",
+    "PutEventSelectors",
+)
+
+
+def test_each_attack_arrives_at_the_operations_topic_as_a_sentence(emulator, table):
     events, sns, sqs = (emulator.client(service) for service in ("events", "sns", "sqs"))
     topic = sns.create_topic(Name="watched-operations")["TopicArn"]
     queue = sqs.create_queue(QueueName="watched-operations")["QueueUrl"]
@@ -45,25 +77,31 @@ def test_a_call_on_the_stack_arrives_at_the_operations_topic_as_a_sentence(emula
         events.put_targets(Rule=f"watched-{name}", Targets=[{**rule["Targets"][0], "Arn": topic}])
 
     rows = calls("existing")
-    (told,) = [one for one in rows if one.name == "DeleteSubscriptionFilter" and one.rule]
+    attacks = [next(one for one in rows if one.name == name and one.rule) for name in ATTACKS]
     (other,) = [one for one in rows if one.name == "DescribeSubscriptionFilters"]
-    entries = [
-        {"Source": "made-up", "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
-        # What must not arrive comes first: it would be there by the time the other one is.
-        for event in (other.event(), told.event(sourceIPAddress="cloudformation.amazonaws.com"), told.event())
-    ]
-    assert events.put_events(Entries=entries)["FailedEntryCount"] == 0
+    # What must not arrive comes first: it would be there by the time the others are.
+    sent = [other.event(), attacks[0].event(sourceIPAddress="cloudformation.amazonaws.com")]
+    sent += [one.event(eventID=f"0a1b2c3d-4e5f-4071-8293-{number:012}") for number, one in enumerate(attacks)]
+    for event in sent:
+        entry = {"Source": "made-up", "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+        assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
     received = []
 
     def arrived():
-        received.extend(one["Body"] for one in sqs.receive_message(QueueUrl=queue).get("Messages", []))
-        return received
+        found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        for one in found:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+        received.extend(one["Body"].strip('"') for one in found)
+        return len(received) >= len(attacks)
 
-    wait_for("the sentence", arrived, 30)
-    (text,) = received
-    assert text.strip('"').startswith(
-        "root-usage-alert: arn:aws:iam::111122223333:user/mallory (IAMUser) called DeleteSubscriptionFilter "
-        "(logs.amazonaws.com) from 203.0.113.24 at 2026-11-26T03:00:00Z in eu-central-1, account "
-    )
-    assert "<" not in text
+    wait_for("the sentences", arrived, 60)
+    assert len(received) == len(attacks)
+    for number, one in enumerate(attacks):
+        (text,) = [text for text in received if f"event ID 0a1b2c3d-4e5f-4071-8293-{number:012}" in text]
+        assert text.startswith(
+            f"root-usage-alert: arn:aws:iam::111122223333:user/mallory (IAMUser) called {one.name} "
+            f"({one.service}.amazonaws.com) from 203.0.113.24 at 2026-11-26T03:00:00Z in eu-central-1, account "
+        )
+        assert "<" not in text
+        table("Attacks on the watch, and what arrived", f"{one.name}: a mail that names who, {text.split(', which ')[1].split(';')[0]}")
