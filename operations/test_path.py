@@ -187,7 +187,7 @@ def follow(stack, seconds):
         f" {max(0, log_event['timestamp'] - written) // 1000} s after it was written; request id {line['requestId']}"
     )
     if "messageId" not in test:
-        again = "another one was mailed less than a minute before: run this again in a minute"
+        again = "another one was mailed less than 15 minutes before: run this again later, if you want to see the mail too"
         raise Stopped("the function handled it and mailed nothing", [again])
     print(f"{(log_event['timestamp'] - called) // 1000:5} s  SNS took the mail, message id {test['messageId']}")
     print(

@@ -28,6 +28,10 @@ pub struct Logs {
     client: OnceCell<Client>,
 }
 
+/// How long after its call a record is looked for: one that comes later is late enough to be told. What came since then
+/// need not be searched.
+const ARRIVES: SignedDuration = SignedDuration::from_mins(30);
+
 impl Logs {
     /// CloudWatch Logs in the function's Region.
     #[must_use]
@@ -54,11 +58,12 @@ impl Logs {
         // An id that isn't one must not become another pattern.
         let id: String = event_id.chars().filter(|char| char.is_ascii_alphanumeric() || *char == '-').collect();
         let from = since.saturating_sub(SKEW).unwrap_or(Timestamp::UNIX_EPOCH);
+        let to = since.saturating_add(ARRIVES).unwrap_or(Timestamp::MAX);
         let mut page = None;
         loop {
             let request = self.client().await.filter_log_events().log_group_name(log_group);
             let request = request.filter_pattern(format!("{{ $.eventID = \"{id}\" }}"));
-            let request = request.start_time(from.as_millisecond()).set_next_token(page);
+            let request = request.start_time(from.as_millisecond()).end_time(to.as_millisecond()).set_next_token(page);
             let answer = request.send().await.map_err(failed)?;
             let mut lines = answer.events.unwrap_or_default().into_iter().filter_map(|event| event.message);
             if lines.any(|line| is_of(&line, event_id)) {

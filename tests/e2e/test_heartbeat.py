@@ -61,7 +61,8 @@ ROWS = [
     ("the history knows of no heartbeat", knows(), [PLAIN, OWN], GROUP, 1, 1, 0),
     ("every reader is removed", knows(OWN), [OWN], GROUP, 0, 0, 1),
     ("the topic is deleted", knows(OWN), [OWN], GROUP, None, 0, 1),
-    ("the role may not look up", refusal("AccessDeniedException"), [OWN], GROUP, 1, None, 0),
+    ("the role may not look up", refusal("AccessDeniedException"), [OWN], GROUP, 1, 1, 0),
+    ("others take all the look-ups there are", refusal("ThrottlingException"), [OWN], GROUP, 1, 1, 0),
 ]
 
 
@@ -94,11 +95,11 @@ def test_the_hourly_look(what, history, lines, group, readers, unheard, without_
         ) as stub:
             kind, report = stub.invoke(heartbeat(group))
             found = (kind, report["unheard"], report["without_readers"], report["mails"])
-            assert found == ("response", unheard or 0, without_readers, 0), stub.log()
-            assert len(server.requests) == 1
+            assert found == ("response", unheard, without_readers, 0), stub.log()
+            assert server.requests
             # A metric costs money for each hour that has a value.
             metrics = [json.loads(line) for line in stub.log().splitlines() if '"_aws"' in line]
-            wrong = bool(unheard or unheard is None or without_readers)
+            wrong = bool(unheard or without_readers)
             assert len(metrics) == wrong
             if wrong:
                 (directive,) = metrics[0]["_aws"]["CloudWatchMetrics"]

@@ -93,7 +93,7 @@ report! {
 pub struct PathTested {
     /// How the call was marked.
     pub marker: String,
-    /// The id under which a mail about it was taken; none if another one went out less than a minute before.
+    /// The id under which a mail about it was taken; none if another one went out less than 15 minutes before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
 }

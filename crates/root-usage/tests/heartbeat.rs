@@ -123,12 +123,14 @@ async fn the_record_of_an_earlier_heartbeat_must_be_there_and_a_reader() {
     let rows = [
         (found, This(Some(true)), This(Some(1)), 0, 0, 0),
         (later, This(Some(true)), This(Some(4)), 0, 0, 0),
-        // Where nobody can tell, nothing is wrong that anybody could know.
-        (found, This(None), This(None), 0, 0, 0),
+        // A topic that can't say how many read it.
+        (found, This(Some(true)), This(None), 0, 0, 0),
+        // The log group is so full that the search came to no end, whoever filled it.
+        (found, This(None), This(Some(1)), 1, 0, 0),
         // Somebody keeps the log group busy, and the trail is gone.
         (found, This(Some(false)), This(Some(1)), 1, 0, 0),
         (found, Refused, This(Some(1)), 1, 0, 0),
-        (found, Nothing, This(Some(1)), 0, 0, 1),
+        (found, Nothing, This(Some(1)), 1, 0, 0),
         (&[], This(Some(true)), This(Some(1)), 1, 0, 0),
         (too_late, This(Some(true)), This(Some(1)), 1, 0, 0),
         (found, This(Some(true)), This(Some(0)), 0, 1, 0),
@@ -160,12 +162,12 @@ async fn the_record_of_an_earlier_heartbeat_must_be_there_and_a_reader() {
     }
 }
 
-/// A call that is denied is recorded too: the history knows nothing then, and that is counted.
+/// Whoever keeps the function from asking could stop the trail as well.
 #[tokio::test(start_paused = true)]
 async fn a_history_that_fails_is_counted_and_hides_no_missing_reader() {
     for why in [Why::Denied, Why::Time] {
         let (report, quiet) = beat(Said::This(Some(0)), Failing(Some(why))).await;
-        assert_eq!(report, Report { history_failures: 1, without_readers: 1, ..Report::default() });
+        assert_eq!(report, Report { history_failures: 1, unheard: 1, without_readers: 1, ..Report::default() });
         assert!(!quiet);
     }
 }

@@ -93,6 +93,29 @@ async fn what_is_critical_and_new_is_paged_and_nothing_else() {
     assert!(pages.iter().all(|page| sns::document(page) == page.document && !page.document.is_empty()));
 }
 
+/// A mail of the same minute holds back what is grave and new. Whoever arranges that must not keep the pager silent; and what
+/// is only repeated wakes nobody again.
+#[tokio::test(start_paused = true)]
+async fn what_is_critical_and_new_pages_though_it_had_to_wait_for_a_minute() {
+    let handler = pipeline(Topic::default())
+        .with_pager(Some(Topic::default()))
+        .with_incidents(InMemory::default(), Pace::default());
+    let deed = |at: i64| delivery(at, &[Deed::new("cloudtrail", "StopLogging").of("name", "trail")]);
+    let mut events = vec![(0, delivery(0, &[Deed::sign_in()])), (20, deed(20)), (5 * MINUTE, deed(5 * MINUTE))];
+    events.extend((1..60).map(|minute| (minute * MINUTE + 1, r#"{"tick":{}}"#.to_owned())));
+    events.sort_by_key(|(at, _)| *at);
+    let mut pages = Vec::new();
+    for (at, event) in &events {
+        told(&handler, *at, event).await;
+        let mailed = handler.notify().take();
+        let paged = handler.pager().unwrap().take();
+        pages.extend(paged.iter().map(|page| (*at, page.attributes.occasion.name())));
+        assert!(paged.iter().all(|page| mailed.contains(page)));
+    }
+    let [(at, "update")] = pages[..] else { panic!("{pages:?}") };
+    assert!(at <= 81, "{pages:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pager_that_fails_costs_no_mail_and_is_counted() {
     for answer in [Answer::Lost, Answer::Throttled, Answer::Refused, Answer::NoTopic, Answer::Silent, Answer::Panics] {

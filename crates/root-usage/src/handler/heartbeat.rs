@@ -29,8 +29,8 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// Makes a call that CloudTrail records, looks whether the record of an earlier one has arrived in the log group, and
     /// whether the topic has a reader.
     ///
-    /// The call is the question what this function called before. The answer names the record by its id, which no one but
-    /// CloudTrail gives: anyone can write a line into a log group, and a line alone would show nothing. A call that is
+    /// The call is the question what this function called before. The answer names the record by its id, which CloudTrail
+    /// gives: a line that anyone can write into a log group shows nothing, unless they copied that record. A call that is
     /// denied is recorded too, so that even a quiet account writes to its log group.
     pub(super) async fn heartbeat(&self, run: &mut Run<'_>, log_group: Option<&str>) {
         let Some(topic) = &self.config.alert_topic else { return };
@@ -38,8 +38,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let now = run.now;
         let (arrived, readers) =
             join(self.arrived(topic.region(), log_group, now, last), timeout_at(last, self.notify.readers())).await;
+        // What can't be found out is as bad: whoever can keep the function from looking could stop the trail.
         run.report.history_failures += usize::from(arrived.is_none());
-        run.report.unheard += usize::from(arrived == Some(false));
+        run.report.unheard += usize::from(arrived != Some(true));
         run.report.without_readers += usize::from(match readers {
             Ok(Ok(readers)) => readers == Some(0),
             Ok(Err(error)) => {
@@ -50,8 +51,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         });
     }
 
-    /// Whether the record of an earlier heartbeat has arrived; `None` where there was no time to find out, or the event
-    /// history failed.
+    /// Whether the record of an earlier heartbeat has arrived; `None` where the event history failed.
     async fn arrived(&self, region: &str, log_group: Option<&str>, now: Timestamp, last: Instant) -> Option<bool> {
         let own = match timeout_at(last, self.own_call(region, now, last)).await {
             Ok(Ok(own)) => own,
@@ -75,14 +75,14 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
                 tracing::error!(event_id, "the record of the function's own call has not arrived in the log group");
                 Some(false)
             }
-            Ok(Ok(_)) => Some(true),
+            Ok(Ok(Some(true))) => Some(true),
             Ok(Err(error)) => {
                 tracing::error!(error = chain(&error), "it isn't known whether CloudTrail's records arrive");
                 Some(false)
             }
-            Err(_) => {
-                tracing::warn!("there was no time to find the heartbeat's record");
-                None
+            Ok(Ok(None)) | Err(_) => {
+                tracing::error!("there was no time to search the log group for the record of the function's own call");
+                Some(false)
             }
         }
     }

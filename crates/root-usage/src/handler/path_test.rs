@@ -20,7 +20,7 @@ use crate::report::PathTested;
 const RECENT: SignedDuration = SignedDuration::from_hours(6);
 
 impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
-    /// Mails the first of the calls that test the way here, at most one in a minute: anyone with credentials can mark a
+    /// Mails the first of the calls that test the way here, at most one in 15 minutes: anyone with credentials can mark a
     /// call, and is not to flood the topic. Each is in the log, with the mail that told it if there is one.
     pub(super) async fn tell_path_test(
         &self,

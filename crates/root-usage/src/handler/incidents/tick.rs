@@ -10,6 +10,7 @@ use super::answer::LEDGER_TIME;
 use super::collected::{Collected, TOGETHER_BYTES, gone};
 use super::due::Together;
 use super::work::{Occasion, Work};
+use crate::alert::Severity;
 use crate::directory::{Directory, look_up};
 use crate::email::{Ending, Message};
 use crate::fault::caught_async;
@@ -172,7 +173,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let mut told = Told::default();
         if let Some(alert) = &alert {
             let changes = changes(alert);
-            let chapter = self.ask_ledger(run, work.chapter(whose, Occasion::new(id, kind), &parts, &changes)).await;
+            let grave = kind == Kind::Update && alert.severity() == Severity::Critical;
+            let reason =
+                if grave { self.ask_ledger(run, work.waited(id, &parts, alert)).await.flatten() } else { None };
+            let occasion = Occasion { reason, ..Occasion::new(id, kind) };
+            let chapter = self.ask_ledger(run, work.chapter(whose, occasion, &parts, &changes)).await;
             self.tell_now(run, alert, chapter.as_ref()).await?;
             told = self.what_is_told(Some(id), alert);
         }

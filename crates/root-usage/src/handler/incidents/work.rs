@@ -25,6 +25,9 @@ const LEASE: SignedDuration = SignedDuration::from_secs(5);
 /// A lease further ahead than this is the work of a wrong clock.
 const LEASE_MAX: SignedDuration = SignedDuration::from_secs(60);
 
+/// Of how many parts it is asked whether one was to go out at once. That one is due first.
+const WAITED_MAX: usize = 5;
+
 /// How often an incident is asked for that others open and end at the same time.
 const ATTEMPTS: usize = 8;
 
@@ -281,6 +284,24 @@ impl<'l, L: Ledger> Work<'l, L> {
     pub(super) async fn told(&self, parts: &[PartKey], told: &Told) -> Result<(), L::Error> {
         self.ledger.tell(parts, told, self.now).await?;
         self.ledger.forget(parts, self.owner).await
+    }
+
+    /// Why some of what is told now was to go out at once, where it waited because the minute had a mail already. To the part
+    /// that brought it, what was new then is new still.
+    pub(super) async fn waited(
+        &self,
+        id: IncidentId,
+        parts: &[PartKey],
+        alert: &Alert,
+    ) -> Result<Option<Reason>, L::Error> {
+        let news = news(alert);
+        for part in parts.iter().take(WAITED_MAX) {
+            let reason = remember(self.ledger, id, *part, &news, self.now).await?;
+            if reason == Some(Reason::Deed) {
+                return Ok(reason);
+            }
+        }
+        Ok(None)
     }
 
     /// Remembers what was news in what was told already: whoever tells it again tells it at once again.
