@@ -13,7 +13,7 @@ use root_usage::report::Report;
 use tokio::time::Duration;
 
 use batches::{batch, root_call};
-use topic::{Topic, config};
+use topic::{Answer, Topic, config};
 
 const NOW: &str = "2026-11-26T03:00:00Z";
 
@@ -70,5 +70,22 @@ async fn what_waits_is_reported_once() {
         let invocation = Invocation { event, request_id: &now.to_string(), time_left: Duration::from_secs(30), now };
         let report = handler.handle(invocation).await.done().unwrap();
         assert_eq!((report.waiting, report.reported), (waiting, reported), "{seconds}");
+    }
+}
+
+/// Where SNS took no mail, nobody has reported it yet: the tick that mails it does.
+#[tokio::test(start_paused = true)]
+async fn what_a_tick_mails_in_place_of_a_delivery_is_reported() {
+    let topic = Topic::answering(&[Answer::Throttled]);
+    let handler = Handler::new(config(&[("HISTORY_MINUTES", "0")]), topic, Recorded::default());
+    let handler = handler.with_ledger(Some(InMemory::default()), Pace::default());
+    let now: Timestamp = NOW.parse().unwrap();
+    let event = batch(&[root_call(1, "CreateAccessKey")]);
+    for (event, seconds, mails, reported) in [(&event[..], 0, 0, 0), (r#"{"tick":{}}"#, 90, 1, 1), (&event, 120, 0, 1)]
+    {
+        let now = now + SignedDuration::from_secs(seconds);
+        let invocation = Invocation { event, request_id: &now.to_string(), time_left: Duration::from_secs(30), now };
+        let report = handler.handle(invocation).await.report;
+        assert_eq!((report.mails, report.reported), (mails, reported), "{seconds}");
     }
 }

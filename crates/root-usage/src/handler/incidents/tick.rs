@@ -179,6 +179,10 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             let occasion = Occasion { reason, ..Occasion::new(id, kind) };
             let chapter = self.ask_ledger(run, work.chapter(whose, occasion, &parts, &changes)).await;
             self.tell_now(run, alert, chapter.as_ref()).await?;
+            // Some of it is told in place of an invocation that came no further than to keep it, and reported nothing.
+            if kind != Kind::Update {
+                run.report.reported += alert.matched();
+            }
             told = self.what_is_told(Some(id), alert);
         }
         let told = async {
