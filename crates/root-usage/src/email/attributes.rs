@@ -125,12 +125,6 @@ impl Attributes {
         }
     }
 
-    /// The same without what a record says, which SNS might refuse.
-    #[must_use]
-    pub(crate) fn without_records(&self) -> Self {
-        Self { waited: self.waited, ..Self::new(self.occasion, self.severity) }
-    }
-
     /// Whether somebody has to be woken: it is critical, and new.
     #[must_use]
     pub fn is_urgent(&self) -> bool {

@@ -44,10 +44,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         tracing::error!(request_id, alert_id, error, "the alert is sent in its short form");
         let short = Message::short(alert, &answers.names, why, chapter, &self.config.style);
         let result = match self.publish(run, &short).await {
-            // What nobody refuses: the same text for all, and no attribute that comes from a record.
-            Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase => {
-                let attributes = short.attributes.without_records();
-                self.publish(run, &Message { chat: None, attributes, ..short }).await
+            // What nobody refuses: the same text for all.
+            Err(HandlerError::Notify(error)) if error.remedy() == Remedy::Rephrase && short.chat.is_some() => {
+                self.publish(run, &Message { chat: None, ..short }).await
             }
             result => result,
         };
