@@ -238,14 +238,14 @@ def test_sam_deploys_the_package_and_a_channel_is_told(elsewhere, package, emula
                 log(line)
         content, metadata = notification["content"], notification["metadata"]
         log(f"an HTTP subscriber received, {len(json.dumps(notification))} characters, as the schema says:")
-        for name, value in (
+        for what, value in (
             ("source", notification["source"]),
             ("title", content["title"]),
             ("description", content["description"].splitlines()[0]),
             ("nextSteps", f"{len(content['nextSteps'])}: {content['nextSteps'][0][:90]}…"),
             ("threadId", metadata["threadId"]),
         ):
-            log(f"  {name}: {value}")
+            log(f"  {what}: {value}")
         # Uploaded as it is: whoever has the package can say what runs.
         running, ours = shell(f"STACK={name}\n{what_runs.replace('root-usage-alert', '$STACK')}", folder, env).stdout.split()
         digest = hashlib.sha256((package / f"{NAME}.zip").read_bytes()).digest()
