@@ -97,6 +97,14 @@ fn with_two_faults_nothing_is_lost() {
 }
 
 #[test]
+fn a_run_is_the_same_each_time() {
+    for seed in 0..20 {
+        let logs = [(); 2].map(|()| run(seed, &Faults::Any(1), None).log);
+        assert_eq!(logs[0], logs[1], "seed {seed}");
+    }
+}
+
+#[test]
 fn what_is_gone_from_the_ledger_is_said_to_be() {
     let said = (0..seeds()).any(|seed| {
         let outcome = run(seed, &Faults::Any(0), Some(Bug::LosesEvents));

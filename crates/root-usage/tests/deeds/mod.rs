@@ -1,7 +1,7 @@
 //! What root does, as records of a few words, and deliveries of them.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -11,7 +11,15 @@ use crate::batches::{gzip, raw};
 /// When everything begins: 2026-11-20T02:47:00Z.
 pub const BEGIN: i64 = 1_795_142_820;
 
-static COUNT: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// How many deeds there are. Of the thread, so that a run that is made from a seed has the same ids each time.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts from the start again.
+pub fn count_anew() {
+    COUNT.set(0);
+}
 
 /// So many seconds after the beginning.
 pub fn after(seconds: i64) -> Timestamp {
@@ -30,7 +38,7 @@ pub struct Deed(pub Value);
 impl Deed {
     /// A call of root's in a console session that began at the beginning.
     pub fn new(service: &str, name: &str) -> Self {
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let number = COUNT.replace(COUNT.get() + 1);
         Self(json!({
             "eventVersion": "1.11",
             "userIdentity": {
@@ -129,7 +137,7 @@ impl Deed {
 
     /// The same once more: another event.
     pub fn again(self) -> Self {
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let number = COUNT.replace(COUNT.get() + 1);
         self.with("eventID", json!(format!("event-{}", letters(number))))
     }
 
@@ -147,7 +155,7 @@ pub fn delivery(seconds: i64, deeds: &[Deed]) -> String {
 
 /// The same of texts.
 pub fn messages(seconds: i64, messages: &[String]) -> String {
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let number = COUNT.replace(COUNT.get() + 1);
     let event = |(n, message): (usize, &String)| json!({ "id": format!("{number}-{n}"), "timestamp": after(seconds).as_millisecond(), "message": message });
     let events: Vec<Value> = messages.iter().enumerate().map(event).collect();
     let data = json!({

@@ -21,7 +21,7 @@ use root_usage::incident::Pace;
 use root_usage::ledger::{InMemory, Ledger, PartKey};
 use root_usage::notify::{Notify, Receipt, Refusal, Remedy};
 
-use crate::deeds::{Deed, after, delivery};
+use crate::deeds::{Deed, after, count_anew, delivery};
 pub use wrong::{Bug, Fault, Faults};
 
 /// What became of a record.
@@ -257,6 +257,7 @@ fn deliveries(dice: &Dice) -> (Vec<(i64, String)>, Vec<Fate>, Vec<usize>) {
 
 fn play(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
     let dice = Dice(AtomicU64::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D)));
+    count_anew();
     let (all, mut fates, of) = deliveries(&dice);
     let last = all.last().unwrap().0;
     let mut planned: Vec<Planned> = Vec::new();
@@ -290,7 +291,8 @@ fn play(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
     }
     let world = World(Arc::new(Shared { dice, bug, items: InMemory::default(), state: Mutex::new(state) }));
     let instance = || {
-        let config = Config { history: None, metrics: false, ..Config::from_vars([]).unwrap() };
+        let vars = [("HTTPS_FORMAT".to_owned(), "amazon-q".to_owned())];
+        let config = Config { history: None, metrics: false, ..Config::from_vars(vars).unwrap() };
         Handler::new(config, world.clone(), Recorded::default()).with_incidents(world.clone(), Pace::default())
     };
     let instances = [instance(), instance(), instance()];
@@ -359,9 +361,11 @@ fn play(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
         fate.failed = !done[delivery] && tries[delivery] > 0;
     }
     let incident = |(_, mail): &(i64, Message)| {
-        let document: serde_json::Value = serde_json::from_str(&mail.document).unwrap_or_default();
-        let text = |name: &str| Some(document["incident"][name].as_str()?.to_owned());
-        text("id").zip(text("kind"))
+        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+        // The id in full: that of the document is another's once in 65,536 times, and these runs are many.
+        let chat = parsed(mail.chat.as_deref()?);
+        let id = chat["metadata"]["threadId"].as_str()?;
+        Some((id.to_owned(), parsed(&mail.document)["incident"]["kind"].as_str()?.to_owned()))
     };
     let mails = state.mails.iter().map(incident).collect();
     let left = futures_util::FutureExt::now_or_never(world.0.items.parts()).unwrap().unwrap().len();
