@@ -274,8 +274,10 @@ fn messages(records: &[Value], name: &str, language: Language) -> Vec<Message> {
         now,
         opened,
         reason: None,
+        what: None,
         pace: Pace::default(),
         open: open.clone(),
+        more: 0,
     };
     let (style, names) = (style(language), Answers::default().names);
     let story = root_usage::email::digest(&alert, &style);

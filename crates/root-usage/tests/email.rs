@@ -254,8 +254,8 @@ fn a_mail_that_came_at_once_says_why() {
         (
             Some(Reason::Change),
             Some("change"),
-            "because it has the first change of its kind",
-            "初めての種類の変更のため",
+            "because ec2 RunInstances is a change of a kind that is new in this incident",
+            "初めての種類の変更（ec2 RunInstances）のため",
         ),
         (Some(Reason::SignIn), Some("sign-in"), "because it is a new sign-in", "新しいサインインのため"),
         (
@@ -265,14 +265,42 @@ fn a_mail_that_came_at_once_says_why() {
             "通過した者がいるため",
         ),
         (Some(Reason::Session), Some("session"), "because the session is new", "初めてのセッションのため"),
-        (Some(Reason::Key), Some("key"), "because the long-lived access key is new", "初めての長期アクセスキーのため"),
-        (Some(Reason::Source), Some("source"), "because the source address is new", "初めての送信元のため"),
+        (
+            Some(Reason::Key),
+            Some("key"),
+            "because the long-lived access key AKIAI44QH8DHBEXAMPLE is new",
+            "初めての長期アクセスキー AKIAI44QH8DHBEXAMPLE のため",
+        ),
+        (
+            Some(Reason::Source),
+            Some("source"),
+            "because the source address 203.0.113.7 is new",
+            "初めての送信元 203.0.113.7 のため",
+        ),
     ] {
         let whose = Whose::Root { account: "111122223333".to_owned() };
         let [opened, now] = [1_795_143_060, 1_795_143_660].map(|second| Timestamp::from_second(second).unwrap());
         let id = IncidentId::of(&whose, PartKey([7; 32]));
         let kind = Kind::AtOnce;
-        let chapter = Chapter { id, kind, number: 2, now, opened, reason, pace: Pace::default(), open: Vec::new() };
+        let what = match reason {
+            Some(Reason::Change) => Some("ec2 RunInstances"),
+            Some(Reason::Key) => Some("AKIAI44QH8DHBEXAMPLE"),
+            Some(Reason::Source) => Some("203.0.113.7"),
+            _ => None,
+        };
+        let what = what.map(str::to_owned);
+        let chapter = Chapter {
+            id,
+            kind,
+            number: 2,
+            now,
+            opened,
+            reason,
+            what,
+            pace: Pace::default(),
+            open: Vec::new(),
+            more: 0,
+        };
         for (language, words) in Language::ALL.into_iter().zip([english, japanese]) {
             let answers = Answers::default();
             let message = Message::within(&alert, &answers, Some(&chapter), &style(language), topic::fits, || true);

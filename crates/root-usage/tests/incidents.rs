@@ -95,12 +95,12 @@ fn rows() -> Vec<Row> {
         row(
             "what comes within a minute goes into one mail when it is over",
             &[opened, (300, &[role("a")]), (310, &[role("b")]), (320, &[role("c")])],
-            &[(0, "first"), (300, "at-once"), (360, "update"), (3960, "closing")],
+            &[(0, "first"), (300, "at-once"), (360, "at-once"), (3960, "closing")],
         ),
         row(
             "a deed within the first mail's minute too",
             &[opened, (10, &[role("a")])],
-            &[(0, "first"), (60, "update"), (3660, "closing")],
+            &[(0, "first"), (60, "at-once"), (3660, "closing")],
         ),
         row(
             "each sign-in goes out at once",

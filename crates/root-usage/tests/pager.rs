@@ -110,9 +110,14 @@ async fn what_is_critical_and_new_pages_though_it_had_to_wait_for_a_minute() {
         let mailed = handler.notify().take();
         let paged = handler.pager().unwrap().take();
         pages.extend(paged.iter().map(|page| (*at, page.attributes.occasion.name())));
+        // It is told as what would have come at once: by what was done, with what to do.
+        for page in &paged {
+            assert!(page.subject.as_str().contains("stopped a CloudTrail trail"), "{}", page.subject.as_str());
+            assert!(page.text.contains("aws cloudtrail start-logging"), "{}", page.text);
+        }
         assert!(paged.iter().all(|page| mailed.contains(page)));
     }
-    let [(at, "update")] = pages[..] else { panic!("{pages:?}") };
+    let [(at, "at-once")] = pages[..] else { panic!("{pages:?}") };
     assert!(at <= 81, "{pages:?}");
 }
 

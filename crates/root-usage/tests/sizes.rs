@@ -35,15 +35,29 @@ fn things() -> impl Strategy<Value = Vec<Open>> {
     let thing =
         (prop::collection::vec(hostile(), 0..3), command, any::<[u8; 16]>()).prop_map(|(values, command, topic)| {
             let (service, event) = ("iam".to_owned(), "CreateRole".to_owned());
-            Open { topic, service, event, values, command }
+            Open { topic, service, event, values, command, replaces: false, at: None }
         });
     prop::collection::vec(thing, 0..60)
 }
 
+/// What somebody chose who made a call.
+const HOSTILE: &str = "\n1. <https://evil.example> @all\t`x` https://evil.example/a?b";
+
 fn chapter(whose: &Whose, kind: Kind, number: u32, reason: Option<Reason>, open: Vec<Open>) -> Chapter {
     let now = Timestamp::from_second(1_795_143_060).unwrap();
     let id = IncidentId::of(whose, PartKey([7; 32]));
-    Chapter { id, kind, number, now, opened: now, reason, pace: Pace::default(), open }
+    Chapter {
+        id,
+        kind,
+        number,
+        now,
+        opened: now,
+        reason,
+        what: Some(HOSTILE.to_owned()),
+        pace: Pace::default(),
+        open,
+        more: 7,
+    }
 }
 
 proptest! {

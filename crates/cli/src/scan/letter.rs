@@ -53,6 +53,8 @@ impl Writing<'_> {
                 stories.entry(chapter.incident).or_insert_with(|| (names.clone(), Vec::new(), Vec::new()));
             story.extend(alert.iter().flat_map(|alert| digest(alert, self.style)));
             made.extend(alert.iter().map(changes));
+            let now: Vec<Changes> = alert.iter().map(changes).collect();
+            let listed = if matches!(chapter.kind, Kind::Update | Kind::Closing) { &made[..] } else { &now };
             let email = email::Chapter {
                 id: incident.id,
                 kind: chapter.kind,
@@ -60,8 +62,10 @@ impl Writing<'_> {
                 now: time.unwrap_or_default(),
                 opened: incident.opened,
                 reason: None,
+                what: None,
                 pace: self.pace,
-                open: if matches!(chapter.kind, Kind::Update | Kind::Closing) { open(&*made) } else { Vec::new() },
+                open: open(listed),
+                more: listed.iter().map(|changes| changes.more).sum(),
             };
             if chapter.kind == Kind::Closing {
                 let lines: Vec<&str> = story.iter().map(String::as_str).collect();

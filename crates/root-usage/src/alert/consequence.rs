@@ -67,6 +67,9 @@ pub fn category(record: &Record) -> Category {
     if record.reads_public_parameters() {
         return Category::Read;
     }
+    if protects(record) {
+        return Category::Write;
+    }
     if let Some(known) = known_of(record) {
         return known.category;
     }
@@ -78,6 +81,25 @@ pub fn category(record: &Record) -> Category {
         (Some(AccessLevel::Organization), _) => Category::Organization,
         (Some(AccessLevel::Read), None | Some(true)) | (None, Some(true)) => Category::Read,
         (Some(AccessLevel::Write | AccessLevel::Read) | None, _) => Category::Write,
+    }
+}
+
+/// Whether a setting that can expose data is set to what protects it: a change like any other.
+///
+/// Source: Amazon S3 API Reference, `PutBucketVersioning`, `PutPublicAccessBlock`.
+fn protects(record: &Record) -> bool {
+    let set = |path: [&str; 3], to: &str| record.text(&path).is_some_and(|text| text.eq_ignore_ascii_case(to));
+    match (record.service(), record.event_name()) {
+        (Some("s3"), Some("PutBucketVersioning")) => {
+            let of = |field| ["requestParameters", "VersioningConfiguration", field];
+            set(of("Status"), "Enabled") && !set(of("MfaDelete"), "Disabled")
+        }
+        (Some("s3"), Some("PutBucketPublicAccessBlock" | "PutAccountPublicAccessBlock")) => {
+            ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
+                .into_iter()
+                .all(|field| set(["requestParameters", "PublicAccessBlockConfiguration", field], "true"))
+        }
+        _ => false,
     }
 }
 

@@ -74,6 +74,7 @@ pub enum Label {
     Seconds,
     Secret,
     SecurityGroup,
+    SecurityGroupRule,
     Server,
     ServiceCredential,
     Session,

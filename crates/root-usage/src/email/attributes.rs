@@ -5,7 +5,7 @@
 
 use crate::alert::{Action, Alert, Severity};
 use crate::email::Chapter;
-use crate::incident::{Kind, Reason};
+use crate::incident::Kind;
 use crate::record::is_account;
 
 /// The most accounts, Regions or rules of one message. Those of the gravest come first.
@@ -88,22 +88,12 @@ pub struct Attributes {
     pub rules: Vec<String>,
     /// The incident that it belongs to.
     pub incident: Option<String>,
-    /// Something critical in it is new, though it had to wait for a minute.
-    pub waited: bool,
 }
 
 impl Attributes {
     /// Those of a message that tells of no record.
     pub(super) fn new(occasion: Occasion, severity: Option<Severity>) -> Self {
-        Self {
-            occasion,
-            severity,
-            accounts: Vec::new(),
-            regions: Vec::new(),
-            rules: Vec::new(),
-            incident: None,
-            waited: false,
-        }
+        Self { occasion, severity, accounts: Vec::new(), regions: Vec::new(), rules: Vec::new(), incident: None }
     }
 
     /// Those of the message about an alert.
@@ -120,7 +110,6 @@ impl Attributes {
             regions: each(actions().filter_map(region)),
             rules: each(alert.rules().into_keys().map(str::to_owned)),
             incident: chapter.map(|chapter| chapter.id.to_string()),
-            waited: chapter.is_some_and(|chapter| chapter.reason == Some(Reason::Deed)),
             ..Self::new(Occasion::of(chapter), Some(alert.severity()))
         }
     }
@@ -131,8 +120,11 @@ impl Attributes {
         self.severity == Some(Severity::Critical)
             && match self.occasion {
                 Occasion::Alert | Occasion::First | Occasion::AtOnce => true,
-                Occasion::Update => self.waited,
-                Occasion::IncidentClosed | Occasion::DamagedBatch | Occasion::Test | Occasion::PathTest => false,
+                Occasion::Update
+                | Occasion::IncidentClosed
+                | Occasion::DamagedBatch
+                | Occasion::Test
+                | Occasion::PathTest => false,
             }
     }
 

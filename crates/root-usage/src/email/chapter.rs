@@ -1,5 +1,7 @@
 //! The mails of an incident.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -44,10 +46,14 @@ pub struct Chapter {
     pub opened: Timestamp,
     /// What made it go out at once, where something did.
     pub reason: Option<Reason>,
+    /// What that is, as the record has it, where the reason alone doesn't say which.
+    pub what: Option<String>,
     /// How fast the incident is told.
     pub pace: Pace,
     /// What was made in it and isn't seen undone.
     pub open: Vec<Open>,
+    /// How much more was made than an incident keeps.
+    pub more: usize,
 }
 
 impl Chapter {
@@ -67,10 +73,14 @@ pub(super) struct Incident {
     pub opened: Moment,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    #[serde(skip)]
+    pub what: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenLine>,
     #[serde(skip_serializing_if = "is_zero")]
     pub open_left_out: usize,
+    #[serde(skip)]
+    pub left: usize,
     #[serde(skip)]
     pub now: Moment,
     #[serde(skip)]
@@ -87,6 +97,8 @@ pub(super) struct OpenLine {
     pub values: Vec<Clean>,
     /// The command that undoes it.
     pub command: Option<String>,
+    /// Whether that is right only if nothing was there before.
+    pub replaces: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
@@ -96,14 +108,17 @@ fn is_zero(count: &usize) -> bool {
 
 impl Incident {
     pub fn new(chapter: &Chapter, style: &Style) -> Self {
+        let (open, open_left_out) = lines(&chapter.open);
         Self {
             id: chapter.id.to_string(),
             number: chapter.number,
             kind: chapter.kind,
             opened: Moment::new(chapter.opened, style),
             reason: chapter.reason,
-            open: chapter.open.iter().take(OPEN_MAX).map(OpenLine::new).collect(),
-            open_left_out: chapter.open.len().saturating_sub(OPEN_MAX),
+            what: chapter.what.as_deref().map(|what| named(what, chapter.reason, style)),
+            open,
+            open_left_out: open_left_out + chapter.more,
+            left: chapter.open.len() + chapter.more,
             now: Moment::new(chapter.now, style),
             pace: chapter.pace,
         }
@@ -120,9 +135,14 @@ impl Incident {
         self.now.at().strftime("%F ").to_string()
     }
 
+    /// Whether the mail goes out at once, and lists what it tells itself.
+    pub fn is_told_now(&self) -> bool {
+        matches!(self.kind, Kind::First | Kind::AtOnce)
+    }
+
     /// How much is open, if anything is.
     pub fn left(&self) -> Option<usize> {
-        Some(self.open.len() + self.open_left_out).filter(|left| *left > 0)
+        Some(self.left).filter(|left| *left > 0)
     }
 
     /// The mail before this one.
@@ -131,10 +151,38 @@ impl Incident {
     }
 }
 
+/// What is new, safe to print: an address, a key's id, or an action of a service.
+fn named(what: &str, reason: Option<Reason>, style: &Style) -> String {
+    match reason {
+        Some(Reason::Source) => Clean::source(what).to_string(),
+        Some(Reason::Key) => Clean::access_key(what, style.mask_access_keys).to_string(),
+        _ => what.split(' ').map(|word| Clean::name(word).to_string()).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// What is open, as many lines as a mail has room for, and how many things are left out.
+fn lines(open: &[Open]) -> (Vec<OpenLine>, usize) {
+    let mut lines: Vec<(Open, usize)> = Vec::new();
+    for each in open {
+        match lines.iter_mut().find_map(|(line, count)| Some((line.with(each)?, line, count))) {
+            Some((both, line, count)) => (*line, *count) = (both, *count + 1),
+            None => lines.push((each.clone(), 1)),
+        }
+    }
+    let left_out = lines.iter().skip(OPEN_MAX).map(|(_, count)| count).sum();
+    (lines.iter().take(OPEN_MAX).map(|(line, _)| OpenLine::new(line)).collect(), left_out)
+}
+
 impl OpenLine {
     fn new(open: &Open) -> Self {
         let values = open.values.iter().map(|value| Clean::name(value)).collect();
-        Self { service: open.service.clone(), event: open.event.clone(), values, command: open.command.clone() }
+        Self {
+            service: open.service.clone(),
+            event: open.event.clone(),
+            values,
+            command: open.command.clone(),
+            replaces: open.replaces,
+        }
     }
 }
 
@@ -152,8 +200,17 @@ pub(super) struct Closing<'a> {
 }
 
 impl Closing<'_> {
+    /// Where most of it came from. A line says where it came from only if that is elsewhere.
+    pub fn from(&self) -> Option<&str> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, from) in self.story.iter().filter_map(|line| line.split_once(FROM)) {
+            *counts.entry(from).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(from, _)| from)
+    }
+
     /// The story in order of time, the mail's own day left out. A line that begins with no time is of its mail's last.
-    pub fn lines(&self) -> Vec<&str> {
+    pub fn lines(&self) -> Vec<String> {
         let mut last = "";
         let mut lines: Vec<(&str, &str)> = Vec::new();
         for line in self.story {
@@ -161,9 +218,21 @@ impl Closing<'_> {
             lines.push((last, line));
         }
         lines.sort_by_key(|(time, _)| *time);
-        let day = self.incident.day();
-        lines.into_iter().map(|(_, line)| line.strip_prefix(&day).unwrap_or(line)).collect()
+        let (day, usual) = (self.incident.day(), self.from());
+        let told = |line: &str| match line.split_once(FROM) {
+            Some((what, from)) if Some(from) == usual => what.to_owned(),
+            _ => whole(line),
+        };
+        lines.into_iter().map(|(_, line)| told(line.strip_prefix(&day).unwrap_or(line))).collect()
     }
+}
+
+/// What in a line of a digest stands before where it came from. No text of a record holds it.
+const FROM: char = '\t';
+
+/// A line of a digest, with where it came from at its end.
+pub(super) fn whole(line: &str) -> String {
+    line.replace(FROM, ", ")
 }
 
 /// The time that a line of a story begins with: `2026-11-24 09:27:14`.
@@ -179,7 +248,7 @@ fn time_of(line: &str) -> Option<&str> {
 struct Closed<'a> {
     incident: &'a Incident,
     account: Option<&'a Account>,
-    story: &'a [&'a str],
+    story: Vec<String>,
     lines_left_out: usize,
     /// What this mail is the first to tell.
     event_ids: Vec<String>,
@@ -258,7 +327,7 @@ impl Message {
             about: Closed {
                 incident: &closing.incident,
                 account: closing.account.as_ref(),
-                story: shown,
+                story: shown.iter().map(|line| whole(line)).collect(),
                 lines_left_out: closing.left_out,
                 event_ids: ids().take(EVENT_IDS_MAX).map(|id| Clean::name(id).to_string()).collect(),
                 event_ids_left_out: ids().count().saturating_sub(EVENT_IDS_MAX),
@@ -276,7 +345,7 @@ impl Message {
         let told = || {
             Ok(Told {
                 paragraphs: 1,
-                deeds: closing.lines().into_iter().map(str::to_owned).collect(),
+                deeds: closing.lines(),
                 steps: undoing(&closing.incident.open, &message.text),
                 accounts: closing.account.iter().map(ToString::to_string).collect(),
                 chapter: Some(chapter),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::attributes::{Attributes, Occasion};
-use super::chapter::{Chapter, OpenLine};
+use super::chapter::{Chapter, OpenLine, whole};
 use super::subject::cut;
 use super::view::View;
 use super::{EmailError, Message, Style};
@@ -115,7 +115,8 @@ impl<'a> Told<'a> {
         let mut steps = match &view.incident {
             // The steps of the earlier mails still apply: here is what is left to undo.
             Some(incident) if Occasion::of(chapter) == Occasion::Update => undoing(&incident.open, text),
-            _ => numbered(text),
+            Some(incident) => numbered(text).into_iter().chain(undoing(&incident.open, text)).collect(),
+            None => numbered(text),
         };
         // Behind the steps that send to it, as in the mail.
         let named = |line: &&str| view.unreadable_count > 0 && line.ends_with(view.log_group.as_str());
@@ -125,7 +126,7 @@ impl<'a> Told<'a> {
         }
         Ok(Self {
             paragraphs: 1,
-            deeds: digest.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+            deeds: digest.lines().filter(|line| !line.is_empty()).map(whole).collect(),
             link: view.actors.first().and_then(|actor| actor.first.link.as_deref()),
             steps,
             accounts: view.accounts.shown.iter().map(ToString::to_string).collect(),
@@ -143,7 +144,7 @@ pub(super) fn undoing(open: &[OpenLine], text: &str) -> Vec<Step> {
     let step = |open: &OpenLine| {
         let values = open.values.iter().map(|value| format!(" {value}"));
         let words = std::iter::once(format!("{} {}", open.service, open.event)).chain(values).collect();
-        std::iter::once(words).chain(open.command.as_deref().map(command)).collect()
+        std::iter::once(words).chain(open.command.as_deref().filter(|_| !open.replaces).map(command)).collect()
     };
     above.into_iter().chain(open.iter().map(step)).collect()
 }

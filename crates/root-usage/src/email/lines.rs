@@ -1,11 +1,11 @@
 //! What was done, as lines: equal actions as one, and nothing left unnamed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use super::detail::Details;
-use super::list::LIST_MAX;
+use super::list::{LIST_MAX, List};
 use super::moment::Span;
 use super::sanitize::mask_access_keys;
 use super::view::SHORT_TEXT;
@@ -44,6 +44,9 @@ pub(super) struct Line {
 pub(super) struct Fold {
     pub count: usize,
     pub span: Option<Span>,
+    /// Where they came from.
+    #[serde(skip)]
+    pub sources: List,
     pub event_ids: Vec<Clean>,
     pub event_ids_left_out: usize,
 }
@@ -205,7 +208,10 @@ impl Fold {
 
     fn new(actions: &[&Action], style: &Style, budget: &Budget) -> Self {
         let ids = || actions.iter().filter_map(|action| action.record.event_id());
+        let mut seen = HashSet::new();
+        let sources = actions.iter().filter_map(|action| action.record.source_ip());
         Self {
+            sources: List::new(sources.filter(|source| seen.insert(*source)).map(Clean::source)),
             count: actions.len(),
             span: Span::of(actions.iter().copied(), style),
             event_ids: ids().take(budget.event_ids).map(Clean::name).collect(),

@@ -78,6 +78,8 @@ pub struct News {
     pub also: Vec<Topic>,
     /// What limits the mails that it causes, beside the minute.
     pub limit: Option<(Topic, Budget)>,
+    /// What is new, as the record has it, where the reason alone doesn't say which: an action, a key's id, an address.
+    pub what: Option<String>,
 }
 
 /// What in a part may be news, the gravest first.
@@ -116,7 +118,13 @@ fn of_action(action: &Action) -> Vec<News> {
     let name = [record.service(), record.event_name()].map(Option::unwrap_or_default);
     let of_action = || Some((topic("mails", &name), FOR_ACTION));
     let mut all = Vec::new();
-    let mut add = |reason, topic, also, limit| all.push(News { reason, topic, also, limit });
+    let what = |reason| match reason {
+        Reason::Change => Some(name.join(" ")),
+        Reason::Key => record.access_key_id().map(str::to_owned),
+        Reason::Source => record.source_ip().map(str::to_owned),
+        _ => None,
+    };
+    let mut add = |reason, topic, also, limit| all.push(News { reason, topic, also, limit, what: what(reason) });
     match action.category {
         Category::FailedSignIn => return all,
         Category::SignIn => add(Reason::SignIn, once("sign-in", record), beginning(record), of_action()),

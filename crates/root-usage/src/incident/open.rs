@@ -1,13 +1,21 @@
 //! What was made in an incident and isn't seen undone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use filter_pattern::json::Json;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::news::{Topic, topic};
 use crate::alert::{Action, Alert};
 use crate::detail::{Detail, Label};
 use crate::record::Record;
+
+/// What in a command stands before one id or several: things of one kind are undone by one command.
+const SEVERAL: [&str; 2] = [" --instance-ids ", " --security-group-rule-ids "];
+
+/// The most things in one command.
+const TOGETHER_MAX: usize = 20;
 
 /// The most things that one part adds to the list.
 const OPENED_MAX: usize = 50;
@@ -34,6 +42,22 @@ pub struct Open {
     pub values: Vec<String>,
     /// The command that undoes it, where every value in it is one that a shell takes as it stands.
     pub command: Option<String>,
+    /// It may have taken the place of something: the command, if there is one, is right only if nothing was there.
+    #[serde(default)]
+    pub replaces: bool,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+/// Something that was undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// What it is.
+    pub topic: Topic,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// What a part opened, and what it undid.
@@ -42,24 +66,59 @@ pub struct Changes {
     /// What it opened and didn't undo after that, in the order of time.
     pub opened: Vec<Open>,
     /// What it undid.
-    pub undone: Vec<Topic>,
+    pub undone: Vec<Undone>,
+    /// How much more it opened than is kept of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// How something is made and undone.
 struct Row {
     service: &'static str,
     made: &'static str,
-    /// What names it: request parameters, or [`INSTANCE`], [`GROUP`] or [`KEY`] among the record's details.
+    /// What names it: request parameters, or what stands elsewhere in the record: [`INSTANCE`], [`GROUP`], [`RULE`], [`KEY`].
     names: &'static [&'static str],
     /// What undoes it, and where that names it.
     undone: (&'static [&'static str], &'static [&'static str]),
-    /// `{0}` is the first value, `{region}` the Region; empty where no command undoes it.
+    /// `{0}` is the first value, `{region}` the Region; empty where it takes what was there before.
     command: &'static str,
+    /// What was there before may have been replaced: the command is right only if nothing was.
+    replaces: bool,
+    /// What a call must be to leave something behind. Where it isn't, and the same action undoes, it does.
+    leaves: fn(&Record) -> bool,
 }
 
-const INSTANCE: &str = "an instance's id";
+const INSTANCE: &str = "the instances' ids";
 const GROUP: &str = "a security group's id";
 const KEY: &str = "a created access key's id";
+const RULE: &str = "the ids of a security group's rules";
+
+/// Whether a record says that something protective is off.
+fn switches_off(record: &Record) -> bool {
+    record.details().iter().any(|found| matches!(found, Detail::Named { label: Label::Off, .. }))
+}
+
+/// Whether a trail is told to write somewhere, which may be elsewhere, or that something of it is off.
+fn redirects(record: &Record) -> bool {
+    let elsewhere = |found: &Detail| matches!(found, Detail::Named { label: Label::Destination, .. });
+    switches_off(record) || record.details().iter().any(elsewhere)
+}
+
+/// Whether a trail may record less than all management events. What advanced selectors come to isn't looked at.
+fn records_less(record: &Record) -> bool {
+    let less = |found: &Detail| match found {
+        Detail::Named { label: Label::ExceptSource, .. } => true,
+        Detail::Named { label: Label::Reads, values, .. } => values.iter().any(|value| **value != *"All"),
+        _ => false,
+    };
+    let advanced = record.value(&["requestParameters", "advancedEventSelectors"]);
+    switches_off(record) || advanced.is_some_and(|json| *json != Json::Null) || record.details().iter().any(less)
+}
 
 const fn row(
     service: &'static str,
@@ -68,18 +127,42 @@ const fn row(
     undone: (&'static [&'static str], &'static [&'static str]),
     command: &'static str,
 ) -> Row {
-    Row { service, made, names, undone, command }
+    Row { service, made, names, undone, command, replaces: command.is_empty(), leaves: |_| true }
 }
+
+/// What may have taken the place of something.
+const fn replacing(row: Row) -> Row {
+    Row { replaces: true, ..row }
+}
+
+/// A setting: the same action changes it for the worse and back.
+const fn setting(
+    service: &'static str,
+    made: &'static str,
+    names: &'static [&'static str],
+    leaves: fn(&Record) -> bool,
+    command: &'static str,
+) -> Row {
+    Row { service, made, names, undone: (&[], names), command, replaces: command.is_empty(), leaves }
+}
+
+const BLOCK_PUBLIC: &str = "aws s3api put-public-access-block --bucket {0} --public-access-block-configuration BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
 
 /// Sources: the services' API references, for the parameters; AWS CLI 2, for the commands.
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     row("iam", "CreateRole", &["roleName"], (&["DeleteRole"], &["roleName"]), "aws iam delete-role --role-name {0}"),
     row("iam", "AttachRolePolicy", &["roleName", "policyArn"], (&["DetachRolePolicy"], &["roleName", "policyArn"]), "aws iam detach-role-policy --role-name {0} --policy-arn {1}"),
-    row("iam", "PutRolePolicy", &["roleName", "policyName"], (&["DeleteRolePolicy"], &["roleName", "policyName"]), "aws iam delete-role-policy --role-name {0} --policy-name {1}"),
+    replacing(row("iam", "PutRolePolicy", &["roleName", "policyName"], (&["DeleteRolePolicy"], &["roleName", "policyName"]), "aws iam delete-role-policy --role-name {0} --policy-name {1}")),
     row("iam", "CreateUser", &["userName"], (&["DeleteUser"], &["userName"]), "aws iam delete-user --user-name {0}"),
     row("iam", "AttachUserPolicy", &["userName", "policyArn"], (&["DetachUserPolicy"], &["userName", "policyArn"]), "aws iam detach-user-policy --user-name {0} --policy-arn {1}"),
-    row("iam", "PutUserPolicy", &["userName", "policyName"], (&["DeleteUserPolicy"], &["userName", "policyName"]), "aws iam delete-user-policy --user-name {0} --policy-name {1}"),
+    replacing(row("iam", "PutUserPolicy", &["userName", "policyName"], (&["DeleteUserPolicy"], &["userName", "policyName"]), "aws iam delete-user-policy --user-name {0} --policy-name {1}")),
+    row("iam", "UpdateAssumeRolePolicy", &["roleName"], (&["DeleteRole"], &["roleName"]), ""),
+    row("iam", "AddUserToGroup", &["groupName", "userName"], (&["RemoveUserFromGroup"], &["groupName", "userName"]), "aws iam remove-user-from-group --group-name {0} --user-name {1}"),
+    row("iam", "AttachGroupPolicy", &["groupName", "policyArn"], (&["DetachGroupPolicy"], &["groupName", "policyArn"]), "aws iam detach-group-policy --group-name {0} --policy-arn {1}"),
+    replacing(row("iam", "PutGroupPolicy", &["groupName", "policyName"], (&["DeleteGroupPolicy"], &["groupName", "policyName"]), "aws iam delete-group-policy --group-name {0} --policy-name {1}")),
+    row("iam", "CreatePolicyVersion", &["policyArn"], (&["DeletePolicy"], &["policyArn"]), ""),
+    row("iam", "DeactivateMFADevice", &["userName", "serialNumber"], (&["EnableMFADevice"], &["userName", "serialNumber"]), ""),
     row("iam", "CreateLoginProfile", &["userName"], (&["DeleteLoginProfile"], &["userName"]), "aws iam delete-login-profile --user-name {0}"),
     row("iam", "CreateAccessKey", &[KEY, "userName"], (&["DeleteAccessKey"], &["accessKeyId", "userName"]), "aws iam delete-access-key --access-key-id {0} --user-name {1}"),
     row("iam", "CreateAccessKey", &[KEY], (&["DeleteAccessKey"], &["accessKeyId"]), "aws iam delete-access-key --access-key-id {0}"),
@@ -87,12 +170,15 @@ const ROWS: &[Row] = &[
     row("iam", "AddRoleToInstanceProfile", &["instanceProfileName", "roleName"], (&["RemoveRoleFromInstanceProfile"], &["instanceProfileName", "roleName"]), "aws iam remove-role-from-instance-profile --instance-profile-name {0} --role-name {1}"),
     row("ec2", "RunInstances", &[INSTANCE], (&["StopInstances", "TerminateInstances"], &[INSTANCE]), "aws ec2 stop-instances --region {region} --instance-ids {0}"),
     row("ec2", "CreateSecurityGroup", &[GROUP], (&["DeleteSecurityGroup"], &["groupId"]), "aws ec2 delete-security-group --region {region} --group-id {0}"),
+    row("ec2", "AuthorizeSecurityGroupIngress", &[GROUP, RULE], (&["RevokeSecurityGroupIngress"], &[GROUP, RULE]), "aws ec2 revoke-security-group-ingress --region {region} --group-id {0} --security-group-rule-ids {1}"),
     row("s3", "CreateBucket", &["bucketName"], (&["DeleteBucket"], &["bucketName"]), "aws s3api delete-bucket --bucket {0}"),
-    row("s3", "PutBucketPolicy", &["bucketName"], (&["DeleteBucketPolicy"], &["bucketName"]), "aws s3api delete-bucket-policy --bucket {0}"),
+    replacing(row("s3", "PutBucketPolicy", &["bucketName"], (&["DeleteBucketPolicy"], &["bucketName"]), "aws s3api delete-bucket-policy --bucket {0}")),
     row("cloudtrail", "StopLogging", &["name"], (&["StartLogging"], &["name"]), "aws cloudtrail start-logging --region {region} --name {0}"),
     row("cloudtrail", "DeleteTrail", &["name"], (&["CreateTrail"], &["name"]), ""),
-    row("cloudtrail", "PutEventSelectors", &["trailName"], (&[], &[]), ""),
-    row("cloudtrail", "UpdateTrail", &["name"], (&[], &[]), ""),
+    row("s3", "DeleteBucketPublicAccessBlock", &["bucketName"], (&["PutBucketPublicAccessBlock"], &["bucketName"]), BLOCK_PUBLIC),
+    setting("s3", "PutBucketPublicAccessBlock", &["bucketName"], switches_off, BLOCK_PUBLIC),
+    setting("cloudtrail", "PutEventSelectors", &["trailName"], records_less, ""),
+    setting("cloudtrail", "UpdateTrail", &["name"], redirects, ""),
     row("kms", "ScheduleKeyDeletion", &["keyId"], (&["CancelKeyDeletion"], &["keyId"]), "aws kms cancel-key-deletion --region {region} --key-id {0}"),
     row("config", "StopConfigurationRecorder", &["configurationRecorderName"], (&["StartConfigurationRecorder"], &["configurationRecorderName"]), "aws configservice start-configuration-recorder --region {region} --configuration-recorder-name {0}"),
 ];
@@ -111,19 +197,20 @@ pub fn changes(part: &Alert) -> Changes {
         let of_service = || ROWS.iter().filter(|row| record.service() == Some(row.service));
         // The first row whose names the record has.
         let made = of_service()
-            .filter(|row| record.event_name() == Some(row.made))
+            .filter(|row| record.event_name() == Some(row.made) && (row.leaves)(record))
             .find_map(|row| named(record, row.names).map(|found| (row, found)));
         if let Some((row, found)) = made {
             let room = OPENED_MAX.saturating_sub(changes.opened.len());
+            changes.more += found.len().saturating_sub(room) + left_out(record, row.names);
             changes.opened.extend(found.into_iter().take(room).map(|values| Open::new(row, record, &values)));
         }
-        for row in of_service().filter(|row| row.undone.0.iter().any(|name| record.event_name() == Some(name))) {
+        for row in of_service().filter(|row| row.is_undone_by(record)) {
             for values in named(record, row.undone.1).unwrap_or_default().into_iter().take(OPENED_MAX) {
-                let topic = name(row, record, &values);
+                let undone = Undone { topic: name(row, record, &values), at: record.event_time() };
                 // What is made once more after this stays open.
-                changes.opened.retain(|open| open.topic != topic);
-                if changes.undone.len() < UNDONE_MAX && !changes.undone.contains(&topic) {
-                    changes.undone.push(topic);
+                changes.opened.retain(|open| !undone.ends(open));
+                if changes.undone.len() < UNDONE_MAX && !changes.undone.contains(&undone) {
+                    changes.undone.push(undone);
                 }
             }
         }
@@ -131,16 +218,36 @@ pub fn changes(part: &Alert) -> Changes {
     changes
 }
 
-/// What is open of all that was told, the last first: it was made upon what came before it.
-pub fn open<'a>(told: impl IntoIterator<Item = &'a Changes>) -> Vec<Open> {
-    let mut open: Vec<&Open> = Vec::new();
-    for changes in told {
-        let undone: HashSet<&Topic> = changes.undone.iter().collect();
-        open.retain(|each| !undone.contains(&each.topic));
-        open.extend(&changes.opened);
+impl Row {
+    fn is_undone_by(&self, record: &Record) -> bool {
+        let name = record.event_name();
+        self.undone.0.iter().any(|undoes| name == Some(undoes)) || (name == Some(self.made) && !(self.leaves)(record))
     }
+}
+
+impl Undone {
+    /// Whether this is the end of something. In the second in which it was made nobody knows; then it stays listed.
+    fn ends(&self, open: &Open) -> bool {
+        self.topic == open.topic && (self.at.is_none() || open.at.is_none() || self.at > open.at)
+    }
+}
+
+/// What is open of all that was told, the last first: it was made upon what came before it. In whatever order it was told:
+/// what happened at one time is delivered at several.
+pub fn open<'a>(told: impl IntoIterator<Item = &'a Changes>) -> Vec<Open> {
+    let (mut open, mut undone): (Vec<&Open>, HashMap<Topic, &Undone>) = (Vec::new(), HashMap::new());
+    for changes in told {
+        open.extend(&changes.opened);
+        for each in &changes.undone {
+            let last = undone.entry(each.topic).or_insert(each);
+            *last = if each.at > last.at { each } else { last };
+        }
+    }
+    let place = |open: &Open| ROWS.iter().position(|row| row.made == open.event);
+    open.sort_by_key(|each| (each.at, place(each)));
+    let is_left = |each: &&&Open| undone.get(&each.topic).is_none_or(|undone| !undone.ends(each));
     let mut seen = HashSet::new();
-    open.iter().rev().filter(|each| seen.insert(each.topic)).map(|each| (*each).clone()).collect()
+    open.iter().rev().filter(is_left).filter(|each| seen.insert(each.topic)).map(|each| (*each).clone()).collect()
 }
 
 impl Open {
@@ -159,7 +266,28 @@ impl Open {
         // Whoever names things may name them at any length.
         let values = values.iter().map(|value| shown(value)).collect();
         let (service, event) = (row.service.to_owned(), row.made.to_owned());
-        Self { topic, service, event, command, values }
+        Self { topic, service, event, command, values, replaces: row.replaces, at: record.event_time() }
+    }
+}
+
+impl Open {
+    /// This and another, where one command undoes both.
+    pub fn with(&self, other: &Self) -> Option<Self> {
+        let (command, one) = self.command.as_deref().zip(other.command.as_deref())?;
+        let list = SEVERAL.into_iter().find(|list| command.contains(list))?;
+        let (before, ids) = command.split_once(list)?;
+        let (same, id) = one.split_once(list)?;
+        let values: Vec<String> = other
+            .values
+            .iter()
+            .chain(self.values.iter().filter(|value| !other.values.contains(value)))
+            .cloned()
+            .collect();
+        (same == before && values.len() <= TOGETHER_MAX).then(|| Self {
+            command: Some(format!("{before}{list}{id} {ids}")),
+            values,
+            ..self.clone()
+        })
     }
 }
 
@@ -205,17 +333,28 @@ fn named(record: &Record, names: &[&str]) -> Option<Vec<Vec<String>>> {
     Some(all)
 }
 
+/// How many more instances or rules a record names than are kept of it.
+fn left_out(record: &Record, names: &[&str]) -> usize {
+    let of = |found: &Detail| match found {
+        Detail::Named { label: Label::Instance, left_out, .. } if names.contains(&INSTANCE) => *left_out,
+        Detail::Named { label: Label::SecurityGroupRule, left_out, .. } if names.contains(&RULE) => *left_out,
+        _ => 0,
+    };
+    record.details().iter().map(of).sum()
+}
+
 fn values(record: &Record, name: &str) -> Vec<String> {
     let of_details = |found: &Detail| match (name, found) {
         (KEY, Detail::AccessKeyCreated { id }) => vec![id.to_string()],
         (INSTANCE, Detail::Named { label: Label::Instance, values, .. })
-        | (GROUP, Detail::Named { label: Label::SecurityGroup, values, .. }) => {
+        | (GROUP, Detail::Named { label: Label::SecurityGroup, values, .. })
+        | (RULE, Detail::Named { label: Label::SecurityGroupRule, values, .. }) => {
             values.iter().map(ToString::to_string).collect()
         }
         _ => Vec::new(),
     };
     match name {
-        KEY | INSTANCE | GROUP => record.details().iter().flat_map(of_details).collect(),
+        KEY | INSTANCE | GROUP | RULE => record.details().iter().flat_map(of_details).collect(),
         name => record.text(&["requestParameters", name]).map(str::to_owned).into_iter().collect(),
     }
 }

@@ -5,7 +5,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use super::{Ledger, PartKey, Spent};
-use crate::incident::{ALL, BEYOND, Budget, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News, Reason, Topic};
+use crate::incident::{ALL, BEYOND, Budget, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT, IncidentId, News, Topic};
 
 /// How many budgets are asked at a time.
 const SPENT_AT_ONCE: usize = 8;
@@ -25,12 +25,12 @@ pub async fn at_once<L: Ledger>(
     key: PartKey,
     all: &[News],
     now: Timestamp,
-) -> Result<(Spent, Option<Reason>), L::Error> {
-    let reason = if is_first { None } else { remember(ledger, id, key, all, now).await? };
-    if !is_first && reason.is_none() {
+) -> Result<(Spent, Option<News>), L::Error> {
+    let why = if is_first { None } else { remember(ledger, id, key, all, now).await? };
+    if !is_first && why.is_none() {
         return Ok((Spent::Never, None));
     }
-    Ok((mails_left(ledger, id, key, now).await?, reason))
+    Ok((mails_left(ledger, id, key, now).await?, why))
 }
 
 /// Whether the minute has a mail left, of this incident and of all of them.
@@ -69,7 +69,7 @@ pub async fn remember<L: Ledger>(
     key: PartKey,
     all: &[News],
     now: Timestamp,
-) -> Result<Option<Reason>, L::Error> {
+) -> Result<Option<News>, L::Error> {
     if all.is_empty() {
         return Ok(None);
     }
@@ -90,5 +90,5 @@ pub async fn remember<L: Ledger>(
     let spent = stream::iter(limits.clone()).map(|(topic, budget)| ledger.spend(Some(id), topic, budget, key, now));
     let spent: Vec<Spent> = spent.buffered(SPENT_AT_ONCE).try_collect().await?;
     let has_left = |limit| limits.iter().zip(&spent).any(|(one, spent)| *one == limit && *spent == Spent::Taken);
-    Ok(new.iter().find(|news| news.limit.is_none_or(has_left)).map(|news| news.reason))
+    Ok(new.iter().find(|news| news.limit.is_none_or(has_left)).map(|news| (*news).clone()))
 }

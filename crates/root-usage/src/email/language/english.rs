@@ -220,6 +220,7 @@ fn label_words(label: Label) -> (&'static str, &'static str) {
         Label::Seconds => ("second", "seconds"),
         Label::Secret => ("secret", "secrets"),
         Label::SecurityGroup => ("security group", "security groups"),
+        Label::SecurityGroupRule => ("security group rule", "security group rules"),
         Label::Server => ("server", "servers"),
         Label::ServiceCredential => ("credential", "credentials"),
         Label::Session => ("session", "sessions"),

@@ -221,6 +221,7 @@ fn label_words(label: Label) -> &'static str {
         Label::Seconds => "秒",
         Label::Secret => "シークレット",
         Label::SecurityGroup => "セキュリティグループ",
+        Label::SecurityGroupRule => "セキュリティグループのルール",
         Label::Server => "サーバー",
         Label::ServiceCredential => "認証情報",
         Label::Session => "セッション",

@@ -19,7 +19,7 @@ use crate::batch::Inflated;
 use crate::directory::{Directory, names};
 use crate::email::{Chapter, digest};
 use crate::history::{Answers, History};
-use crate::incident::{Changes, IncidentId, Kind, Pace, Whose, by_identity, changes};
+use crate::incident::{IncidentId, Kind, Pace, Whose, by_identity, changes};
 use crate::ledger::{Delivery, Ledger, Part, PartKey, Told};
 use crate::notify::Notify;
 use crate::record::Record;
@@ -174,16 +174,16 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Kind::AtOnce => self.with_what_waits(run, work, occasion.id, key, part).await,
             _ => (vec![key], Some(part)),
         };
-        let nothing = Changes::default();
-        let chapter = self.ask_ledger(run, work.chapter(whose, occasion, &parts, &nothing)).await;
         let Some(alert) = alert else { return Ok(()) };
+        let (id, is_first) = (occasion.id, occasion.kind == Kind::First);
+        let chapter = self.ask_ledger(run, work.chapter(whose, occasion, &parts, &changes(&alert))).await;
         self.tell_now(run, &alert, chapter.as_ref()).await?;
         run.report.reported += matched;
         let told = self.what_is_told(chapter.as_ref().map(|chapter| chapter.id), &alert);
         let told = async {
             work.told(&parts, &told).await?;
             // What goes out at once was found to be new before.
-            if occasion.kind == Kind::First { work.remember(occasion.id, key, &alert).await } else { Ok(()) }
+            if is_first { work.remember(id, key, &alert).await } else { Ok(()) }
         };
         let told = timeout(LEDGER_TIME, told).await;
         self.answered(run, Some(told));

@@ -173,10 +173,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         let mut told = Told::default();
         if let Some(alert) = &alert {
             let changes = changes(alert);
-            let grave = kind == Kind::Update && alert.severity() == Severity::Critical;
-            let reason =
-                if grave { self.ask_ledger(run, work.waited(id, &parts, alert)).await.flatten() } else { None };
-            let occasion = Occasion { reason, ..Occasion::new(id, kind) };
+            let grave = kind == Kind::Update && alert.severity() <= Severity::High;
+            let why = if grave { self.ask_ledger(run, work.waited(id, &parts, alert)).await.flatten() } else { None };
+            // It waited for its minute only, and is told as what would have come at once.
+            let told_as = if why.is_some() { Kind::AtOnce } else { kind };
+            let occasion = Occasion { why, ..Occasion::new(id, told_as) };
             let chapter = self.ask_ledger(run, work.chapter(whose, occasion, &parts, &changes)).await;
             self.tell_now(run, alert, chapter.as_ref()).await?;
             // Some of it is told in place of an invocation that came no further than to keep it, and reported nothing.

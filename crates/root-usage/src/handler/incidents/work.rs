@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::super::Run;
 use crate::alert::Alert;
 use crate::email::Chapter;
-use crate::incident::{Changes, IncidentId, Kind, Pace, Reason, Whose, news, open, wait};
+use crate::incident::{Changes, IncidentId, Kind, News, Pace, Reason, Whose, news, open, wait};
 use crate::ledger::{
     Current, Kept, Ledger, Owner, Part, PartKey, Spent, Told, at_once, mails_left, remember, spend_minute,
 };
@@ -65,19 +65,19 @@ impl Begun {
 }
 
 /// What a mail is about, and why it goes out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Occasion {
     pub id: IncidentId,
     pub kind: Kind,
     /// What of it made it go out at once.
-    pub reason: Option<Reason>,
+    pub why: Option<News>,
     /// When the incident began, where that is known without asking.
     pub opened: Option<Timestamp>,
 }
 
 impl Occasion {
     pub(super) fn new(id: IncidentId, kind: Kind) -> Self {
-        Self { id, kind, reason: None, opened: None }
+        Self { id, kind, why: None, opened: None }
     }
 }
 
@@ -155,14 +155,14 @@ impl<'l, L: Ledger> Work<'l, L> {
             Kept::Before(_) => return Ok(Entry::Known),
         };
         let Place { incident, opened, is_first, spent } = self.place(whose, key, begun.current).await?;
-        let (spent, reason) = match spent {
+        let (spent, why) = match spent {
             Some(spent) => (spent, None),
             None => at_once(self.ledger, incident, is_first, key, &news(part), self.now).await?,
         };
         let due = match spent {
             Spent::Taken => {
                 let kind = if is_first { Kind::First } else { Kind::AtOnce };
-                let occasion = Occasion { id: incident, kind, reason, opened: Some(opened) };
+                let occasion = Occasion { id: incident, kind, why, opened: Some(opened) };
                 return Ok(Entry::Tell { occasion, again });
             }
             Spent::From(due) => due,
@@ -254,7 +254,7 @@ impl<'l, L: Ledger> Work<'l, L> {
     pub(super) async fn chapter(
         &self,
         whose: &Whose,
-        Occasion { id, mut kind, reason, mut opened }: Occasion,
+        Occasion { id, mut kind, why, mut opened }: Occasion,
         parts: &[PartKey],
         changes: &Changes,
     ) -> Result<Chapter, L::Error> {
@@ -266,18 +266,19 @@ impl<'l, L: Ledger> Work<'l, L> {
                 kind = Kind::First;
             }
         }
-        // The first has all of it, and what goes out at once waits for nothing.
-        let open = match kind {
+        // Who is to act at once has what is told now, and waits for no answer about what was told before.
+        let story = match kind {
             Kind::First | Kind::AtOnce => Vec::new(),
-            Kind::Update | Kind::Closing => {
-                open(self.ledger.story(id).await?.iter().map(|told| &told.changes).chain([changes]))
-            }
+            Kind::Update | Kind::Closing => self.ledger.story(id).await?,
         };
+        let all = || story.iter().map(|told| &told.changes).chain([changes]);
+        let (open, more) = (open(all()), all().map(|changes| changes.more).sum());
         let number = if kind == Kind::First { 1 } else { self.ledger.number(id).await? };
         let opened = opened.unwrap_or(self.now);
         // Where all is told, nobody waited for it to be quiet.
         let pace = if self.all { Pace { quiet: SignedDuration::ZERO, ..self.pace } } else { self.pace };
-        Ok(Chapter { id, kind, number, now: self.now, opened, reason, pace, open })
+        let (reason, what) = why.map_or((None, None), |why| (Some(why.reason), why.what));
+        Ok(Chapter { id, kind, number, now: self.now, opened, reason, what, pace, open, more })
     }
 
     /// Says of parts that they are told, and forgets them.
@@ -293,15 +294,16 @@ impl<'l, L: Ledger> Work<'l, L> {
         id: IncidentId,
         parts: &[PartKey],
         alert: &Alert,
-    ) -> Result<Option<Reason>, L::Error> {
-        let news = news(alert);
+    ) -> Result<Option<News>, L::Error> {
+        let (news, mut found) = (news(alert), None);
         for part in parts.iter().take(WAITED_MAX) {
-            let reason = remember(self.ledger, id, *part, &news, self.now).await?;
-            if reason == Some(Reason::Deed) {
-                return Ok(reason);
+            let why = remember(self.ledger, id, *part, &news, self.now).await?;
+            if why.as_ref().is_some_and(|why| why.reason == Reason::Deed) {
+                return Ok(why);
             }
+            found = found.or(why);
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Remembers what was news in what was told already: whoever tells it again tells it at once again.
