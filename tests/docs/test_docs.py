@@ -6,6 +6,7 @@ Makefile, the function's settings and the AWS CLI is held against these.
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import botocore.session
@@ -14,6 +15,9 @@ from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "template"))
+from expansion import expand  # noqa: E402
+
 ENGLISH, JAPANESE = ROOT / "README.md", ROOT / "README.ja.md"
 READMES = [ENGLISH, JAPANESE]
 PAGES = sorted(
@@ -187,6 +191,12 @@ def test_every_command_of_the_aws_cli_exists_and_has_its_options(name):
         # These too; tests/e2e/test_package.py runs them.
         if service == "cloudformation" and operation in ("package", "deploy"):
             continue
+        # `wait` has a name of its own, and the options of the operation that it asks again and again.
+        if operation == "wait":
+            waiters = session.get_waiter_model(service)
+            (waiter,) = [one for one in waiters.waiter_names if xform_name(one, "-") == command.split()[3]] or [None]
+            assert waiter, command
+            operation = xform_name(waiters.get_waiter(waiter).operation, "-")
         model = session.get_service_model(service)
         (found,) = [one for one in model.operation_names if xform_name(one, "-") == operation] or [None]
         assert found, command
@@ -267,6 +277,39 @@ def test_every_alarm_is_in_the_table_of_failures():
         if "AlarmActions" in one and "Fn::Sub" in one["AlarmName"]
     }
     assert {cells[0].strip("`") for cells in rows(text)} == notifying | {"Root Account Usage"}
+
+
+def alarms(**parameters) -> set[str]:
+    """The alarms that somebody is told of, with a pager and these parameters."""
+    pager = "PAGER_TOPIC_ARN=arn:aws:sns:eu-central-1:111122223333:pager"
+    parameters["Settings"] = ";".join(filter(None, [pager, parameters.get("Settings")]))
+    found = [one["Properties"] for one in expand(**parameters)["Resources"].values() if one["Type"].startswith("AWS::CloudWatch::")]
+    return {one["AlarmName"].replace("root-usage-alert-", "…-") for one in found if "AlarmActions" in one}
+
+
+def test_what_a_choice_leaves_out_of_the_alarms_is_listed():
+    text = (ROOT / "docs/parameters.md").read_text()
+    metrics, heard = alarms() - alarms(Settings="METRICS=off"), alarms() - alarms(Alarms="all-but-silence")
+    assert set(re.findall("`(…-[a-z-]+)`", documented()["METRICS"]["meaning"])) == metrics
+    (line,) = re.findall("^With `METRICS=off`.*$", (ROOT / "docs/incidents.md").read_text(), re.MULTILINE)
+    # Those of the comparison are not about incidents.
+    assert set(re.findall("`(…-[a-z-]+)`", line)) == metrics - {"…-not-reported"}
+
+    assert set(re.findall("`(…-[a-z-]+)`", documented()["Alarms"]["meaning"])) == heard
+    assert alarms() - alarms(Alarms="most") == {"…-not-reported"} and "`most` leaves out `…-not-reported`;" in text
+    assert heard <= alarms(Alarms="few") and heard & alarms(Alarms="few-but-silence") == set()
+    assert heard - metrics == {"…-silence"} and "leaves out `…-deaf` and `…-unread` as well, but not `…-silence`" in text
+
+
+def test_a_mail_of_the_whole_way_comes_as_seldom_as_the_page_says():
+    source = (ROOT / "crates/root-usage/src/handler/memory.rs").read_text()
+    # The test of the way has the pause of all that others can cause; the other test has one of its own.
+    (minutes,) = re.findall(r"^const PAUSE: Duration = Duration::from_secs\((\d+) \* 60\);", source, re.MULTILINE)
+    (test,) = re.findall(r"^const TEST_PAUSE: Duration = Duration::from_secs\((\d+)\);", source, re.MULTILINE)
+    assert "if *self == Self::Test { TEST_PAUSE } else { PAUSE }" in source
+    text = " ".join((ROOT / "docs/deploy.md").read_text().split())
+    assert f"There is at most one such mail in {minutes} minutes from each instance of the function" in text
+    assert int(test) == 60 and "The function sends at most one a minute, and `make deploy` sends one." in text
 
 
 def test_every_line_to_edit_is_listed():

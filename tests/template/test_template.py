@@ -430,8 +430,8 @@ DELIVERY = {"LogGroupName": "trail-log-group", "DestinationType": "Lambda", "Fil
         ("ThrottlesAlarm", "AWS/Lambda", "Throttles", FUNCTION, "Sum"),
         ("DeliveryErrorsAlarm", "AWS/Logs", "DeliveryErrors", DELIVERY, "Sum"),
         ("DeliveryThrottlingAlarm", "AWS/Logs", "DeliveryThrottling", DELIVERY, "Sum"),
-        ("OverdueAlarm", "RootUsageAlert", "Overdue", FUNCTION, "Sum"),
-        ("LedgerAlarm", "RootUsageAlert", "LedgerFailures", FUNCTION, "Sum"),
+        ("OverdueAlarm", "RootUsageAlert", "Overdue", FUNCTION, "Maximum"),
+        ("LedgerAlarm", "RootUsageAlert", "LedgerFailures", FUNCTION, "Maximum"),
         (
             "DeadLetterQueueAlarm",
             "AWS/SQS",
@@ -514,7 +514,8 @@ def test_recipe_without_a_report_is_an_alarm_and_no_true_root_use_is(default):
     assert composite["AlarmRule"] == 'ALARM("<RecipeCounted>")'
     assert composite["ActionsSuppressor"] == "<FunctionReported>"
     assert expression_of(counted) == "FILL(counted, 0)"
-    assert data(counted)["counted"]["Stat"] == "Sum"
+    # Each record counts 1, and what somebody else publishes with a value below zero takes nothing from a maximum.
+    assert data(counted)["counted"]["Stat"] == "Maximum"
     assert expression_of(reported) == "FILL(reported, 0)"
     assert data(reported)["reported"]["Stat"] == "Sum"
     assert data(reported)["reported"]["Metric"] == {

@@ -161,10 +161,10 @@ def test_another_stack_s_calls_are_not_told(stack):
     text = json.dumps(watching(expand(pseudo=pseudo, **parameters)["Resources"])).replace('"<', '"<second.')
     second = json.loads(text.replace("/<", "/<second.").replace(":<", ":<second."))
 
-    # Policies of the account change every log group, and which trail feeds the log group isn't known.
-    common = {"PutAccountPolicy", "DeleteAccountPolicy"}
+    # These change the whole account, and which trail feeds the log group isn't known.
+    common = {"PutAccountPolicy", "DeleteAccountPolicy", "SetSMSAttributes", "UpdateEventBus"}
     told = [call for call in calls(stack) if telling(second, call.event())]
-    trails = {"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "PutInsightSelectors"}
+    trails = {"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration"}
     assert {call.name for call in told} == common | (trails if stack == "existing" else set())
 
 
