@@ -31,7 +31,7 @@ WITH_TOOLS := PATH="$(CURDIR)/.venv/tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
 REPRODUCIBLE := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS \
 	CARGO_BUILD_RUSTFLAGS="--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/registry"
 
-DEMO_EVENTS := events/root-sign-in-without-mfa.json events/create-access-key.json events/burst-40.json
+DEMO_EVENTS := events/incident-*.json
 DEMO_HISTORY := events/history.jsonl
 
 .DEFAULT_GOAL := help
@@ -43,7 +43,7 @@ DEMO_HISTORY := events/history.jsonl
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Show the alerts for three events, without AWS
+demo: ## Tell an incident as its mails, without AWS
 	@cargo run $(CARGO_FLAGS) --quiet -p root-usage-cli -- run \
 		--history $(DEMO_HISTORY) $(DEMO_EVENTS)
 

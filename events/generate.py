@@ -45,8 +45,11 @@ HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "source"
 README = HERE / "README.md"
 COUNTS = ("ignored", "matched", "duplicate", "unreadable")
-# The deliveries of one day are one story, so they are one row.
-DAY, DAY_SHOWS = "day-", "One day of one person with root, each event a delivery, in order: see below."
+# The deliveries of one story are one row.
+STORIES = {
+    "day-": "One day of one person with root, each event a delivery, in order: see below.",
+    "incident-": "One incident, of an intruder, each event a delivery, in order: see below.",
+}
 TABLE_BEGIN, TABLE_END = "<!-- table: written by generate.py -->\n", "<!-- end of table -->\n"
 
 Json = dict[str, Any]
@@ -148,15 +151,18 @@ def row(names: list[str], shows: str, expects: list[Json]) -> str:
 
 
 def table(sources: dict[str, Json]) -> str:
-    """The README's table: one row per source, and one for the day."""
+    """The README's table: one row per source, and one per story."""
     rows = ["| event | what it shows | log events | ignored | matched | duplicate | unreadable | mail |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
-    day = [name for name in sources if name.startswith(DAY)]
+    told: set[str] = set()
     for name, source in sources.items():
-        if name not in day:
+        begins = next((begins for begins in STORIES if name.startswith(begins)), None)
+        if begins is None:
             rows.append(row([name], source["describes"], [source["expect"]]))
-        elif name == day[0]:
-            rows.append(row(day, DAY_SHOWS, [sources[each]["expect"] for each in day]))
+        elif begins not in told:
+            told.add(begins)
+            story = [each for each in sources if each.startswith(begins)]
+            rows.append(row(story, STORIES[begins], [sources[each]["expect"] for each in story]))
     return "\n".join(rows) + "\n"
 
 

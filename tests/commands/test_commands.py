@@ -29,23 +29,28 @@ KINDS = {
     "cloudtrail start-logging",
     "configservice start-configuration-recorder",
     "ec2 delete-security-group",
+    "ec2 revoke-security-group-ingress",
     "ec2 stop-instances",
     "iam delete-access-key",
+    "iam delete-group-policy",
     "iam delete-instance-profile",
     "iam delete-login-profile",
     "iam delete-role",
     "iam delete-role-policy",
     "iam delete-user",
     "iam delete-user-policy",
+    "iam detach-group-policy",
     "iam detach-role-policy",
     "iam detach-user-policy",
     "iam list-access-keys",
     "iam remove-role-from-instance-profile",
+    "iam remove-user-from-group",
     "iam update-access-key",
     "kms cancel-key-deletion",
     "organizations attach-policy",
     "s3api delete-bucket",
     "s3api delete-bucket-policy",
+    "s3api put-public-access-block",
     "signin batch-revoke-sessions",
     "signin list-sessions",
     "sts assume-root",
@@ -77,6 +82,9 @@ def value(shape, texts: list[str]):
     if shape.type_name == "string":
         assert not shape.enum or text in shape.enum, f"{text} not in {shape.enum}"
         return text
+    if shape.type_name == "boolean":
+        assert text in ("true", "false"), text
+        return text == "true"
     raise AssertionError(f"no text makes a {shape.type_name}")
 
 

@@ -202,8 +202,9 @@ def pytest_terminal_summary(terminalreporter, config):
 
 def shipped_events():
     """The names of the events in events/, each with what an invocation must count."""
-    # Without the day's 38 deliveries: they show nothing new one by one, and each would cost an invocation.
-    sources = sorted(path for path in (EVENTS / "source").glob("*.json") if not path.stem.startswith("day-"))
+    # Without the deliveries of stories: they show nothing new one by one, and each would cost an invocation.
+    stories = ("day-", "incident-")
+    sources = sorted(path for path in (EVENTS / "source").glob("*.json") if not path.stem.startswith(stories))
     if not sources:
         raise FileNotFoundError("events/source holds no event")
     return {source.stem: json.loads(source.read_text())["expect"] for source in sources}

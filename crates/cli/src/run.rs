@@ -31,7 +31,7 @@ pub struct Arguments {
     /// A file of CloudTrail records, one JSON object a line, to use as the event history
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// Print a mail for each file, as the function does: no incidents
+    /// Print a mail for each file, as the function does with QUIET_MINUTES=0: no incidents
     #[arg(long)]
     at_once: bool,
     /// Print one JSON line for each file instead: its report or error, and its messages
@@ -58,8 +58,8 @@ struct Answer<'a> {
     messages: &'a [Message],
 }
 
-/// The longest that anything waits after a delivery: a read for an hour, and the quiet hour.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(3);
+/// How much longer than a read and the quiet time together anything may wait after a delivery.
+const MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
 const TICK: &str = r#"{"tick":{}}"#;
 
@@ -68,6 +68,7 @@ struct Player<'a, W> {
     handler: Handler<Outbox, Recorded>,
     runtime: Runtime,
     arguments: &'a Arguments,
+    pace: Pace,
     out: &'a mut W,
     invocations: u64,
     total: Report,
@@ -115,7 +116,7 @@ impl<W: Write> Player<'_, W> {
 
     /// Lets the minutes pass from one time to another, as far as anything can come in them.
     fn tick(&mut self, from: Timestamp, to: Timestamp) -> anyhow::Result<()> {
-        let last = to.min(from.saturating_add(LONGEST_WAIT)?);
+        let last = to.min(from.saturating_add(self.pace.reads + self.pace.quiet + MARGIN)?);
         let minute = |time: Timestamp| time.as_second().div_euclid(60);
         for minute in minute(from) + 1..=minute(last) {
             self.invoke(None, Ok(TICK.to_owned()), Timestamp::from_second(minute * 60)?)?;
@@ -162,16 +163,17 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> 
             Recorded::default()
         }
     };
+    let pace = config.pace;
     let handler = Handler::new(config, Outbox::default(), history);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (total, failed) = (Report::default(), 0);
-    let mut player = Player { handler, runtime, arguments, out, invocations: 0, total, failed };
-    if arguments.at_once {
+    let mut player = Player { handler, runtime, arguments, pace, out, invocations: 0, total, failed };
+    if arguments.at_once || pace.is_off() {
         for file in &arguments.files {
             player.invoke(Some(file), read(file), Timestamp::now())?;
         }
     } else {
-        player.handler = player.handler.with_incidents(InMemory::default(), Pace::default());
+        player.handler = player.handler.with_incidents(InMemory::default(), pace);
         player.play()?;
     }
     let Player { out, total, failed, .. } = player;

@@ -1,4 +1,4 @@
-//! The day of one person with root, `events/day-*.json`: the counts that its sources state, and what `events/README.md`
+//! The day of one person with root, `events/day-*.json`, and the night of an intruder, `events/incident-*.json`: the counts that its sources state, and what `events/README.md`
 //! says of it. Tests of what is told over time rest on that.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_lambda_events::event::cloudwatch_logs::LogsEvent;
 use jiff::Timestamp;
 use root_usage::config::Config;
+use root_usage::email::Message;
 use root_usage::handler::{Handler, Invocation};
 use root_usage::history::Recorded;
 use root_usage::incident::Pace;
@@ -40,9 +41,14 @@ impl Delivery {
 }
 
 fn day() -> Vec<Delivery> {
+    story("day", 38)
+}
+
+/// The deliveries of a story, in their order.
+fn story(name: &str, count: usize) -> Vec<Delivery> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("events");
-    let read = |number| {
-        let name = format!("day-{number:02}");
+    let read = |number: usize| {
+        let name = if count > 9 { format!("{name}-{number:02}") } else { format!("{name}-{number}") };
         let source: Value =
             serde_json::from_slice(&fs::read(folder.join(format!("source/{name}.json"))).unwrap()).unwrap();
         let event = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
@@ -55,7 +61,7 @@ fn day() -> Vec<Delivery> {
             records: log_events.iter().map(|log_event| serde_json::from_str(&log_event.message).unwrap()).collect(),
         }
     };
-    (1..=38).map(read).collect()
+    (1..=count).map(read).collect()
 }
 
 #[tokio::test]
@@ -122,38 +128,52 @@ fn one_click_in_eleven_regions_arrives_within_a_second() {
     assert!(*timestamps.last().unwrap() - *timestamps.first().unwrap() <= SECOND, "{timestamps:?}");
 }
 
-/// The day as its mails: what goes out when, in both languages. Read them as a story.
+/// The stories as their mails: what goes out when, in both languages. Read them in their order.
 #[tokio::test(start_paused = true)]
-async fn the_day_reads_as_a_story() {
-    for language in ["en", "ja"] {
-        let vars = [("ALERT_LANGUAGE".to_owned(), language.to_owned())];
-        let config = Config { history: None, metrics: false, ..Config::from_vars(vars).unwrap() };
-        let handler = Handler::new(config, Outbox::default(), Recorded::default())
-            .with_incidents(InMemory::default(), Pace::default());
-        let day = day();
-        let mut steps: Vec<(i64, &str)> =
-            day.iter().map(|delivery| (delivery.arrives(), delivery.event.as_str())).collect();
-        let (first, last) = (steps[0].0, steps[37].0 + 2 * HOUR);
-        let minute = 60 * SECOND;
-        steps.extend((first / minute + 1..=last / minute).map(|each| (each * minute, r#"{"tick":{}}"#)));
-        steps.sort_by_key(|(at, _)| *at);
-        let mut mails = Vec::new();
-        for (number, (at, event)) in steps.into_iter().enumerate() {
-            let now = Timestamp::from_millisecond(at).unwrap();
-            let request_id = number.to_string();
-            let time_left = Duration::from_secs(30);
-            handler.handle(Invocation { event, request_id: &request_id, time_left, now }).await.done().unwrap();
-            let time = now.strftime("%H.%M.%S").to_string();
-            mails.extend(handler.notify().take().into_iter().map(|mail| (time.clone(), mail)));
-        }
-        assert_eq!(mails.len(), 18);
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(format!("mails/day-{language}"));
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        let _bound = settings.bind_to_scope();
-        for (time, mail) in mails {
-            insta::assert_snapshot!(time, format!("Subject: {}\n\n{}", mail.subject.as_str(), mail.text));
+async fn each_reads_as_a_story() {
+    let operator = [
+        ("ACCOUNT_NAMES", "111122223333=payments-prod"),
+        ("RUNBOOK_URL", "https://wiki.example.com/root-alert"),
+        ("LOCKDOWN_POLICY_ID", "p-denyroot01"),
+        ("TRUSTED_CIDRS", "office=203.0.113.0/24"),
+    ];
+    for (name, count, mails, vars) in [("day", 38, 18, &[][..]), ("incident", 5, 5, &operator[..])] {
+        for language in ["en", "ja"] {
+            let vars = vars.iter().copied().chain([("ALERT_LANGUAGE", language)]);
+            let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let config = Config { history: None, metrics: false, ..Config::from_vars(vars).unwrap() };
+            let told = told(config, &story(name, count)).await;
+            assert_eq!(told.len(), mails);
+            let mut settings = insta::Settings::clone_current();
+            settings.set_snapshot_path(format!("mails/{name}-{language}"));
+            settings.set_prepend_module_to_snapshot(false);
+            settings.set_omit_expression(true);
+            let _bound = settings.bind_to_scope();
+            for (time, mail) in told {
+                insta::assert_snapshot!(time, format!("Subject: {}\n\n{}", mail.subject.as_str(), mail.text));
+            }
         }
     }
+}
+
+/// The mails of deliveries that arrive in this order, ticks between them, each with its time.
+async fn told(config: Config, deliveries: &[Delivery]) -> Vec<(String, Message)> {
+    let handler = Handler::new(config, Outbox::default(), Recorded::default())
+        .with_incidents(InMemory::default(), Pace::default());
+    let mut steps: Vec<(i64, &str)> =
+        deliveries.iter().map(|delivery| (delivery.arrives(), delivery.event.as_str())).collect();
+    let (first, last) = (steps[0].0, steps[steps.len() - 1].0 + 2 * HOUR);
+    let minute = 60 * SECOND;
+    steps.extend((first / minute + 1..=last / minute).map(|each| (each * minute, r#"{"tick":{}}"#)));
+    steps.sort_by_key(|(at, _)| *at);
+    let mut mails = Vec::new();
+    for (number, (at, event)) in steps.into_iter().enumerate() {
+        let now = Timestamp::from_millisecond(at).unwrap();
+        let request_id = number.to_string();
+        let time_left = Duration::from_secs(30);
+        handler.handle(Invocation { event, request_id: &request_id, time_left, now }).await.done().unwrap();
+        let time = now.strftime("%H.%M.%S").to_string();
+        mails.extend(handler.notify().take().into_iter().map(|mail| (time.clone(), mail)));
+    }
+    mails
 }

@@ -22,8 +22,9 @@ fn events() -> Vec<(String, String, Value)> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("events");
     let mut sources: Vec<PathBuf> =
         fs::read_dir(folder.join("source")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // The day's 38 deliveries are one story, not 38 behaviours: `day.rs` tells it.
-    sources.retain(|source| !source.file_name().unwrap().to_str().unwrap().starts_with("day-"));
+    // The deliveries of a story are not so many behaviours: `day.rs` tells them.
+    let of_story = |name: &str| name.starts_with("day-") || name.starts_with("incident-");
+    sources.retain(|source| !of_story(source.file_name().unwrap().to_str().unwrap()));
     sources.sort();
     assert!(sources.len() >= 10);
     let read = |source: PathBuf| {

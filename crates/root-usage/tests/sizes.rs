@@ -35,7 +35,7 @@ fn things() -> impl Strategy<Value = Vec<Open>> {
     let thing =
         (prop::collection::vec(hostile(), 0..3), command, any::<[u8; 16]>()).prop_map(|(values, command, topic)| {
             let (service, event) = ("iam".to_owned(), "CreateRole".to_owned());
-            Open { topic, service, event, values, command, replaces: false, at: None }
+            Open { topic, service, event, values, command, replaces: false, own: false, at: None }
         });
     prop::collection::vec(thing, 0..60)
 }

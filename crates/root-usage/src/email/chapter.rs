@@ -80,8 +80,6 @@ pub(super) struct Incident {
     #[serde(skip_serializing_if = "is_zero")]
     pub open_left_out: usize,
     #[serde(skip)]
-    pub left: usize,
-    #[serde(skip)]
     pub now: Moment,
     #[serde(skip)]
     pub pace: Pace,
@@ -99,6 +97,8 @@ pub(super) struct OpenLine {
     pub command: Option<String>,
     /// Whether that is right only if nothing was there before.
     pub replaces: bool,
+    /// Whether that is right only with root's credentials.
+    pub own: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
@@ -108,7 +108,7 @@ fn is_zero(count: &usize) -> bool {
 
 impl Incident {
     pub fn new(chapter: &Chapter, style: &Style) -> Self {
-        let (open, open_left_out) = lines(&chapter.open);
+        let things = things(&chapter.open);
         Self {
             id: chapter.id.to_string(),
             number: chapter.number,
@@ -116,9 +116,8 @@ impl Incident {
             opened: Moment::new(chapter.opened, style),
             reason: chapter.reason,
             what: chapter.what.as_deref().map(|what| named(what, chapter.reason, style)),
-            open,
-            open_left_out: open_left_out + chapter.more,
-            left: chapter.open.len() + chapter.more,
+            open: things.iter().take(OPEN_MAX).map(OpenLine::new).collect(),
+            open_left_out: things.len().saturating_sub(OPEN_MAX) + chapter.more,
             now: Moment::new(chapter.now, style),
             pace: chapter.pace,
         }
@@ -142,7 +141,7 @@ impl Incident {
 
     /// How much is open, if anything is.
     pub fn left(&self) -> Option<usize> {
-        Some(self.left).filter(|left| *left > 0)
+        Some(self.open.len() + self.open_left_out).filter(|left| *left > 0)
     }
 
     /// The mail before this one.
@@ -160,17 +159,16 @@ fn named(what: &str, reason: Option<Reason>, style: &Style) -> String {
     }
 }
 
-/// What is open, as many lines as a mail has room for, and how many things are left out.
-fn lines(open: &[Open]) -> (Vec<OpenLine>, usize) {
-    let mut lines: Vec<(Open, usize)> = Vec::new();
+/// What is open, a line for each thing, and for those together that one command undoes.
+pub(super) fn things(open: &[Open]) -> Vec<Open> {
+    let mut things: Vec<Open> = Vec::new();
     for each in open {
-        match lines.iter_mut().find_map(|(line, count)| Some((line.with(each)?, line, count))) {
-            Some((both, line, count)) => (*line, *count) = (both, *count + 1),
-            None => lines.push((each.clone(), 1)),
+        match things.iter_mut().find_map(|thing| Some((thing.with(each)?, thing))) {
+            Some((both, thing)) => *thing = both,
+            None => things.push(each.clone()),
         }
     }
-    let left_out = lines.iter().skip(OPEN_MAX).map(|(_, count)| count).sum();
-    (lines.iter().take(OPEN_MAX).map(|(line, _)| OpenLine::new(line)).collect(), left_out)
+    things
 }
 
 impl OpenLine {
@@ -182,6 +180,7 @@ impl OpenLine {
             values,
             command: open.command.clone(),
             replaces: open.replaces,
+            own: open.own,
         }
     }
 }

@@ -144,7 +144,9 @@ pub(super) fn undoing(open: &[OpenLine], text: &str) -> Vec<Step> {
     let step = |open: &OpenLine| {
         let values = open.values.iter().map(|value| format!(" {value}"));
         let words = std::iter::once(format!("{} {}", open.service, open.event)).chain(values).collect();
-        std::iter::once(words).chain(open.command.as_deref().filter(|_| !open.replaces).map(command)).collect()
+        std::iter::once(words)
+            .chain(open.command.as_deref().filter(|_| !open.replaces && !open.own).map(command))
+            .collect()
     };
     above.into_iter().chain(open.iter().map(step)).collect()
 }

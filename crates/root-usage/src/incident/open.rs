@@ -45,6 +45,9 @@ pub struct Open {
     /// It may have taken the place of something: the command, if there is one, is right only if nothing was there.
     #[serde(default)]
     pub replaces: bool,
+    /// It is root's own: the command is right only with root's credentials.
+    #[serde(default)]
+    pub own: bool,
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
@@ -89,6 +92,8 @@ struct Row {
     command: &'static str,
     /// What was there before may have been replaced: the command is right only if nothing was.
     replaces: bool,
+    /// It is root's own: only root can undo it, and the command is about whoever runs it.
+    own: bool,
     /// What a call must be to leave something behind. Where it isn't, and the same action undoes, it does.
     leaves: fn(&Record) -> bool,
 }
@@ -127,12 +132,17 @@ const fn row(
     undone: (&'static [&'static str], &'static [&'static str]),
     command: &'static str,
 ) -> Row {
-    Row { service, made, names, undone, command, replaces: command.is_empty(), leaves: |_| true }
+    Row { service, made, names, undone, command, replaces: command.is_empty(), own: false, leaves: |_| true }
 }
 
 /// What may have taken the place of something.
 const fn replacing(row: Row) -> Row {
     Row { replaces: true, ..row }
+}
+
+/// What root made for itself.
+const fn own(row: Row) -> Row {
+    Row { own: true, leaves: Record::is_root, ..row }
 }
 
 /// A setting: the same action changes it for the worse and back.
@@ -143,7 +153,7 @@ const fn setting(
     leaves: fn(&Record) -> bool,
     command: &'static str,
 ) -> Row {
-    Row { service, made, names, undone: (&[], names), command, replaces: command.is_empty(), leaves }
+    Row { service, made, names, undone: (&[], names), command, replaces: command.is_empty(), own: false, leaves }
 }
 
 const BLOCK_PUBLIC: &str = "aws s3api put-public-access-block --bucket {0} --public-access-block-configuration BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
@@ -165,7 +175,7 @@ const ROWS: &[Row] = &[
     row("iam", "DeactivateMFADevice", &["userName", "serialNumber"], (&["EnableMFADevice"], &["userName", "serialNumber"]), ""),
     row("iam", "CreateLoginProfile", &["userName"], (&["DeleteLoginProfile"], &["userName"]), "aws iam delete-login-profile --user-name {0}"),
     row("iam", "CreateAccessKey", &[KEY, "userName"], (&["DeleteAccessKey"], &["accessKeyId", "userName"]), "aws iam delete-access-key --access-key-id {0} --user-name {1}"),
-    row("iam", "CreateAccessKey", &[KEY], (&["DeleteAccessKey"], &["accessKeyId"]), "aws iam delete-access-key --access-key-id {0}"),
+    own(row("iam", "CreateAccessKey", &[KEY], (&["DeleteAccessKey"], &["accessKeyId"]), "aws iam delete-access-key --access-key-id {0}")),
     row("iam", "CreateInstanceProfile", &["instanceProfileName"], (&["DeleteInstanceProfile"], &["instanceProfileName"]), "aws iam delete-instance-profile --instance-profile-name {0}"),
     row("iam", "AddRoleToInstanceProfile", &["instanceProfileName", "roleName"], (&["RemoveRoleFromInstanceProfile"], &["instanceProfileName", "roleName"]), "aws iam remove-role-from-instance-profile --instance-profile-name {0} --role-name {1}"),
     row("ec2", "RunInstances", &[INSTANCE], (&["StopInstances", "TerminateInstances"], &[INSTANCE]), "aws ec2 stop-instances --region {region} --instance-ids {0}"),
@@ -266,7 +276,7 @@ impl Open {
         // Whoever names things may name them at any length.
         let values = values.iter().map(|value| shown(value)).collect();
         let (service, event) = (row.service.to_owned(), row.made.to_owned());
-        Self { topic, service, event, command, values, replaces: row.replaces, at: record.event_time() }
+        Self { topic, service, event, command, values, replaces: row.replaces, own: row.own, at: record.event_time() }
     }
 }
 
