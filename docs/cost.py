@@ -136,8 +136,10 @@ def stack(load, sees_all=False, memory=None, **parameters):
     if sees_all:
         batches = load["records"] / RECORDS_A_BATCH
         runs += batches
-        arithmetic = f"{batches:,.0f} × {duration(SCAN, memory)} s at {memory} MB"
-        cost = invocations(batches, SCAN, memory)
+        # Each invocation looks whether something is due, as a tick does.
+        work = (SCAN[0] + TICK[0], SCAN[1] + TICK[1])
+        arithmetic = f"{batches:,.0f} × {duration(work, memory)} s at {memory} MB, {TICK_READS} reads each"
+        cost = invocations(batches, work, memory) + batches * TICK_READS * price("read")
         rows.append((f"every record read, {RECORDS_A_BATCH:,} a batch", arithmetic, cost))
     each = 2 + FOLLOWING
     cost = invocations(mails * (1 + FOLLOWING), ALERT, memory) + mails * each * (price("publish") + price("mail"))
