@@ -180,10 +180,89 @@ def test_a_part_that_cannot_be_read_is_told_and_blocks_nothing(run):
         made.ahead += 61
         assert made.tick()[0] == "response"
         assert made.told(broken["eventID"]) == 1
+        # It is told that there was something, and gone.
+        assert not [item for item in made.parts() if item["sk"]["S"] == "nonsense"]
         made.ahead += 3700
         assert made.tick()[0] == "response"
         assert made.told(waits["eventID"]) == 1
         assert any("could not be read" in mail.text or "is gone" in mail.text for mail in made.mails)
+
+
+ODD = {
+    "no holder": ("REMOVE holder", {}),
+    "a holder of another kind": ("SET holder = :v", {":v": {"N": "7"}}),
+    "a holder in another form": ("SET holder = :v", {":v": {"S": "FF"}}),
+    "no tries": ("REMOVE tries", {}),
+    "tries of another kind": ("SET tries = :v", {":v": {"S": "two"}}),
+    "a lease that is no whole number": ("SET lease = :v", {":v": {"N": "1.5"}}),
+    "a lease beyond all time": ("SET lease = :v", {":v": {"N": "1e100"}}),
+    "no number of pieces": ("REMOVE chunks", {}),
+    "a number of pieces that is none": ("SET chunks = :v", {":v": {"S": "one"}}),
+    "another version": ("SET version = :v", {":v": {"N": "2"}}),
+    "no version": ("REMOVE version", {}),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_part_of_another_version_is_told_and_deleted(what, run):
+    change, values = ODD[what]
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        instance.invoke(delivery(odd := read()))
+        (part,) = made.parts()
+        values = {"ExpressionAttributeValues": values} if values else {}
+        names = {"ExpressionAttributeNames": {"#version": "version"}} if "version" in change else {}
+        made.client.update_item(TableName=made.table, Key={"pk": part["pk"], "sk": part["sk"]},
+                                UpdateExpression=change.replace("version", "#version", 1), **values, **names)
+        made.ahead += 3700
+        assert made.tick()[0] == "response"
+        assert made.told(odd["eventID"]) == 1
+        assert not made.parts(), made.parts()
+        assert not [item for item in made.items() if item["pk"]["S"].startswith("R#")]
+        made.settle()
+        assert made.told(odd["eventID"]) == 1
+
+
+def test_an_incident_of_another_version_is_replaced(run):
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        (current,) = [item for item in made.items() if item["pk"]["S"] == "C"]
+        made.client.update_item(TableName=made.table, Key={"pk": current["pk"], "sk": current["sk"]},
+                                UpdateExpression="SET latest = :v", ExpressionAttributeValues={":v": {"S": "late"}})
+        made.ahead += 61
+        instance.invoke(delivery(read()))
+        # The first mail of the incident in its place; what comes then belongs to it, and waits.
+        assert len(made.mails) == 2
+        made.ahead += 61
+        kind, report = instance.invoke(delivery(read("ListKeys")))
+        assert (report["waiting"], len(made.mails)) == (1, 2)
+        made.settle()
+
+
+def test_a_story_of_any_length_is_closed(run):
+    """Thirty mails that tell as much as one can, and a table that takes its time."""
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        (current,) = [item for item in made.items() if item["pk"]["S"] == "C"]
+        (line,) = [item for item in made.items() if item["sk"]["S"].startswith("S#")]
+        told = json.loads(line["told"]["S"]) | {"digest": ["2026-11-20 02:48:00 " + "x" * 1000] * 280}
+        for number in range(30):
+            sk = line["sk"]["S"][:-2] + f"{number:02d}"
+            made.client.put_item(TableName=made.table, Item=line | {"sk": {"S": sk}, "told": {"S": json.dumps(told)}})
+        made.client.update_item(TableName=made.table, Key={"pk": line["pk"], "sk": {"S": "M"}},
+                                UpdateExpression="ADD lines_told :n", ExpressionAttributeValues={":n": {"N": str(30 * 280)}})
+        instance.invoke(delivery(read()))
+        made.dynamodb.slow = 0.1
+        made.ahead += 3700
+        assert made.tick()[0] == "response"
+        assert "QUIET" in made.mails[-1].subject, [mail.subject for mail in made.mails]
+        closed = json.loads(made.mails[-1].document)
+        assert closed["linesLeftOut"] + len(closed["story"]) >= 30 * 280
+        made.dynamodb.slow = 0
+        made.settle()
 
 
 def test_what_is_open_can_be_asked_for(run):

@@ -1,8 +1,9 @@
 //! What a tick does: it tells what is due, and closes what is quiet.
 
+use std::iter::repeat_n;
 use std::mem::take;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::{Handler, HandlerError, Run};
@@ -22,6 +23,9 @@ use crate::report::OpenIncident;
 
 /// After so many tries, what is to be told of an incident together is told one by one.
 const TOGETHER_TRIES: u32 = 3;
+
+/// In place of a line that was told and is not read again.
+const UNREAD: &str = "…";
 
 impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     /// Tells what is due, or all that is kept, and closes what is quiet.
@@ -207,9 +211,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         closing: Part,
         collected: Collected,
     ) -> Result<(), HandlerError<N::Error>> {
-        let known = try_join(work.ledger.story(id), work.ledger.current(whose));
+        let known = try_join3(work.ledger.story(id), work.ledger.so_far(id), work.ledger.current(whose));
         // Without an answer, whoever claims it next tells it.
-        let Some((story, goes_on)) = self.ask_ledger(run, known).await else { return Ok(()) };
+        let Some((story, so_far, goes_on)) = self.ask_ledger(run, known).await else { return Ok(()) };
         let (mut parts, alert) = collected.done();
         let mut told = Told { incident: Some(id), ..Told::default() };
         // An incident that told nothing after its first mail is not closed by another one.
@@ -221,8 +225,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             let accounts = whose.account();
             let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
             let names = look_up(&self.directory, accounts.into_iter(), deadline).await;
-            let lines: Vec<&str> =
-                story.iter().chain([&told]).flat_map(|told| &told.digest).map(String::as_str).collect();
+            // What was not read again is only counted: a mail shows the last lines.
+            let read: usize = story.iter().map(|told| told.digest.len()).sum();
+            let unread = repeat_n(UNREAD, so_far.lines.saturating_sub(read));
+            let lines = story.iter().chain([&told]).flat_map(|told| &told.digest).map(String::as_str);
+            let lines: Vec<&str> = unread.chain(lines).collect();
             let ending = Ending { story: &lines, last: alert.as_ref(), goes_on: goes_on.is_some() };
             let fits = |message: &Message| self.notify.fits(message);
             let message = Message::closing(&chapter, whose, &ending, &names, &self.config.style, fits);

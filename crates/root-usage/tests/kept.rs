@@ -1,0 +1,151 @@
+//! What is kept in the ledger and told later: once, in time, by whichever instance, and what is said about it until then.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod batches;
+mod deeds;
+mod slow;
+mod topic;
+
+use std::time::Duration;
+
+use root_usage::directory::Listed;
+use root_usage::email::Message;
+use root_usage::handler::{Handler, Invocation};
+use root_usage::history::Recorded;
+use root_usage::incident::Pace;
+use root_usage::ledger::{Ledger, PartKey, STORY_MAX, Told};
+use root_usage::notify::Notify;
+use root_usage::report::Report;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use deeds::{Deed, after, delivery, messages};
+use slow::{Slow, Timed};
+use topic::{Answer, Topic, config};
+
+const MINUTE: i64 = 60;
+const TICK: &str = r#"{"tick":{}}"#;
+const LIST: &str = r#"{"incidents":{}}"#;
+
+type Over<N> = Handler<N, Recorded, Listed, Slow>;
+
+/// The handler over a ledger.
+fn handler<N: Notify>(topic: N, ledger: &Slow) -> Over<N> {
+    with(topic, ledger, &[])
+}
+
+fn with<N: Notify>(topic: N, ledger: &Slow, vars: &[(&str, &str)]) -> Over<N> {
+    let config = config(&[&[("HISTORY_MINUTES", "0")], vars].concat());
+    Handler::new(config, topic, Recorded::default()).with_incidents(ledger.clone(), Pace::default())
+}
+
+/// One invocation, so many seconds after the beginning: its report, and whether it failed.
+async fn at<N: Notify>(handler: &Over<N>, seconds: i64, event: &str) -> (Report, bool) {
+    let (request_id, now) = (format!("{seconds}-{}", event.len()), after(seconds));
+    let invocation = Invocation { event, request_id: &request_id, time_left: Duration::from_secs(30), now };
+    let handled = handler.handle(invocation).await;
+    (handled.report, handled.result.is_err())
+}
+
+fn document(mail: &Message) -> Value {
+    serde_json::from_str(&mail.document).unwrap()
+}
+
+fn times(mails: &[Message], deed: &Deed) -> usize {
+    mails.iter().filter(|mail| mail.document.contains(&format!("\"{}\"", deed.id()))).count()
+}
+
+fn role(name: &str) -> Deed {
+    Deed::new("iam", "CreateRole").of("roleName", name)
+}
+
+fn read() -> Deed {
+    Deed::read("s3", "ListBuckets")
+}
+
+/// Whoever makes many mails keeps the last one away by none of them, and it counts what it leaves out.
+#[tokio::test(start_paused = true)]
+async fn a_long_story_is_closed_and_says_how_many_lines_it_leaves_out() {
+    let ledger = Slow::default();
+    let handler = handler(Topic::default(), &ledger);
+    at(&handler, 0, &delivery(0, &[Deed::sign_in()])).await;
+    let id = ledger.items().all_current().await.unwrap()[0].id;
+    for number in 0..STORY_MAX as u64 + 100 {
+        let digest = (0..3).map(|line| format!("2026-11-20 02:48:00 mail {number}, line {line}")).collect();
+        let told = Told { incident: Some(id), digest, ..Told::default() };
+        let mut key = [7; 32];
+        key[..8].copy_from_slice(&number.to_be_bytes());
+        ledger.items().tell(&[PartKey(key)], &told, after(1)).await.unwrap();
+    }
+    at(&handler, 300, &delivery(300, &[read()])).await;
+    handler.notify().take();
+    at(&handler, 3900, TICK).await;
+    let [closing] = &handler.notify().take()[..] else { panic!() };
+    let document = document(closing);
+    let story = document["story"].as_array().unwrap();
+    let all = ledger.items().so_far(id).await.unwrap();
+    assert_eq!(all.mails, STORY_MAX + 102);
+    assert_eq!(usize::try_from(document["linesLeftOut"].as_u64().unwrap()).unwrap() + story.len(), all.lines);
+    assert!(story.iter().all(|line| line.as_str().unwrap().len() > 10), "{story:?}");
+    assert_eq!(ledger.items().story(id).await.unwrap().len(), STORY_MAX);
+}
+
+/// A call that got a key of a central root session, so many seconds after the beginning.
+fn assume_root(key: &str, seconds: i64) -> Deed {
+    Deed::new("sts", "AssumeRoot")
+        .by("mateo")
+        .account("444455556666")
+        .with("userIdentity", json!({
+            "type": "IAMUser", "arn": "arn:aws:iam::444455556666:user/mateo", "accountId": "444455556666", "userName": "mateo"
+        }))
+        .with("eventTime", json!(after(seconds).to_string()))
+        .with("sessionCredentialFromConsole", Value::Null)
+        .with("responseElements", json!({ "credentials": { "accessKeyId": key } }))
+}
+
+/// What that session does.
+fn in_session(key: &str, deed: Deed) -> Deed {
+    deed.with("sessionCredentialFromConsole", Value::Null).with("userIdentity", json!({
+        "type": "Root", "principalId": "111122223333", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333",
+        "accessKeyId": key,
+        "sessionContext": { "attributes": { "creationDate": after(0).to_string(), "mfaAuthenticated": "false" } }
+    }))
+}
+
+const ASSUME_ROOT: &[(&str, &str)] = &[("RULE_PATTERN", "{ $.eventName = \"AssumeRoot\" }")];
+
+/// An incident with ten reads that wait, and after it a grave deed while each call of the ledger takes as long as that.
+async fn grave_while(takes: impl Fn(&str, usize) -> Duration + Send + 'static, first: bool) -> (Duration, usize) {
+    let ledger = Slow::default();
+    let handler = handler(Timed::default(), &ledger);
+    at(&handler, 0, &delivery(0, &[Deed::sign_in()])).await;
+    let mut deeds: Vec<Deed> = Vec::new();
+    for number in 0..10 {
+        deeds.push(read());
+        at(&handler, 61 + number, &delivery(61 + number, &deeds[deeds.len() - 1..])).await;
+    }
+    handler.notify().take();
+    ledger.takes(takes);
+    let grave = if first { role("a").account("444455556666") } else { role("a") };
+    let began = Instant::now();
+    at(&handler, 200, &delivery(200, std::slice::from_ref(&grave))).await;
+    let mut mails = handler.notify().take();
+    let waited = mails[0].0 - began;
+    assert_eq!(times(&[mails[0].1.clone()], &grave), 1);
+    ledger.takes(|_, _| Duration::ZERO);
+    deeds.push(grave);
+    for minute in 5..130 {
+        at(&handler, minute * MINUTE, TICK).await;
+    }
+    let along = mails.len();
+    mails.extend(handler.notify().take());
+    assert!(ledger.items().parts().await.unwrap().is_empty());
+    let mails: Vec<Message> = mails.into_iter().map(|(_, mail)| mail).collect();
+    let told: Vec<usize> = deeds.iter().map(|deed| times(&mails, deed)).collect();
+    // With one that does not come through it may be told once more, and is never told nowhere.
+    assert!(told.iter().all(|times| (1..=2).contains(times)), "{told:?}");
+    assert_eq!(along, 1);
+    (waited, told.iter().filter(|times| **times > 1).count())
+}
+
+const LEDGER_TIME: Duration = Duration::from_millis(1500);
