@@ -63,6 +63,29 @@ fn read() -> Deed {
     Deed::read("s3", "ListBuckets")
 }
 
+/// More than one mail's worth: the parts of its portions wait, and each tells its own.
+#[tokio::test(start_paused = true)]
+async fn each_portion_of_a_delivery_is_told_once() {
+    let handler = handler(Topic::default(), &Slow::remembering(10));
+    at(&handler, 0, &delivery(0, &[Deed::sign_in()])).await;
+    handler.notify().take();
+    let blank = "x".repeat(20_000);
+    let reads: Vec<Deed> = (0..1400).map(|_| read().with("requestParameters", json!({ "a": blank }))).collect();
+    let (report, failed) = at(&handler, 5 * MINUTE, &delivery(300, &reads)).await;
+    assert_eq!((report.waiting, failed, report.mails), (1400, false, 0));
+    for minute in 6..130 {
+        at(&handler, minute * MINUTE, TICK).await;
+    }
+    let told = |mail: &Message| {
+        let document = document(mail);
+        let closing =
+            || document["eventIds"].as_array().unwrap().len() as u64 + document["eventIdsLeftOut"].as_u64().unwrap();
+        document["matched"].as_u64().unwrap_or_else(closing)
+    };
+    let told: Vec<u64> = handler.notify().take().iter().map(told).collect();
+    assert_eq!(told.iter().sum::<u64>(), 1400, "{told:?}");
+}
+
 /// Whoever makes many mails keeps the last one away by none of them, and it counts what it leaves out.
 #[tokio::test(start_paused = true)]
 async fn a_long_story_is_closed_and_says_how_many_lines_it_leaves_out() {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::memory::{Key, Limited};
 use super::{Handler, HandlerError, Run, reading};
 use crate::alert::{Alert, Origin};
-use crate::batch::Inflated;
+use crate::batch::{Batch, Inflated};
 use crate::directory::{Directory, names};
 use crate::email::{Chapter, digest};
 use crate::history::{Answers, History};
@@ -226,39 +226,63 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             return Ok(gone(part, "can't be read"));
         };
         let batch = reading::candidates(&inflated, &self.config.rules);
-        let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
-        let (mut collected, mut is_theirs) = (Collected::default(), false);
-        while !reading.is_over() {
-            let found = reading.next(&mut Report::default(), &|| true);
-            let matches = found.matches.into_iter().map(|(found, _)| found).collect();
-            let alert = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside());
-            let Some(alert) = alert else { continue };
-            let theirs: Vec<Alert> = match by_identity(alert) {
-                Ok(parts) => {
-                    let theirs = parts.into_iter().filter(|(whose, _)| part.whole || *whose == part.whose);
-                    theirs.map(|(_, found)| found).collect()
-                }
-                // With other rules than before it may have more identities.
-                Err(alert) => vec![*alert],
-            };
-            for found in theirs {
-                is_theirs = true;
-                let unexplained = unexplained([&found]);
-                if !unexplained.is_empty() {
-                    let calls = work.ledger.calls(&unexplained).await?;
-                    collected.beside.extend(calls.values().filter_map(|call| record(call)));
-                }
-                let keys: Vec<Key> = if inflated.is_forced() { Vec::new() } else { keys(&found) };
-                let told = if keys.is_empty() { HashMap::new() } else { work.ledger.told_of(&keys).await? };
-                if let Some(found) = found.without(|record| is_told(record, &told)) {
-                    collected.add(found);
-                }
+        // The other portions of its delivery are other parts, which are told by themselves.
+        let own = self.portions(&batch).find_map(|(portion, alert)| match by_identity(alert) {
+            Ok(parts) => {
+                let delivery = Delivery::of(&event);
+                parts.into_iter().find(|(whose, _)| delivery.part(portion, whose) == part.key).map(|(_, found)| found)
             }
-        }
-        if !is_theirs {
+            Err(_) => None,
+        });
+        let theirs = match own {
+            Some(found) => vec![found],
+            // With other rules than before, or after time ran out, it was taken apart elsewhere.
+            None => self.all_of(part, &batch),
+        };
+        if theirs.is_empty() {
             return Ok(gone(part, "matches no rule any more"));
         }
+        let mut collected = Collected::default();
+        for found in theirs {
+            let unexplained = unexplained([&found]);
+            if !unexplained.is_empty() {
+                let calls = work.ledger.calls(&unexplained).await?;
+                collected.beside.extend(calls.values().filter_map(|call| record(call)));
+            }
+            let keys: Vec<Key> = if inflated.is_forced() { Vec::new() } else { keys(&found) };
+            let told = if keys.is_empty() { HashMap::new() } else { work.ledger.told_of(&keys).await? };
+            if let Some(found) = found.without(|record| is_told(record, &told)) {
+                collected.add(found);
+            }
+        }
         Ok(collected.done().1)
+    }
+
+    /// What a delivery tells, one portion after the other as when it came, so that there is one of them in memory.
+    fn portions<'b>(&'b self, batch: &'b Batch<'b>) -> impl Iterator<Item = (usize, Alert)> + 'b {
+        let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
+        let next = move || {
+            (!reading.is_over()).then(|| {
+                let found = reading.next(&mut Report::default(), &|| true);
+                let matches = found.matches.into_iter().map(|(found, _)| found).collect();
+                Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside())
+            })
+        };
+        let portions = std::iter::from_fn(next).enumerate();
+        portions.filter_map(|(portion, alert)| Some((portion, alert?)))
+    }
+
+    /// All of a delivery that is of a part's identity.
+    fn all_of(&self, part: &Part, batch: &Batch<'_>) -> Vec<Alert> {
+        let theirs = |alert| match by_identity(alert) {
+            Ok(parts) => {
+                let theirs = parts.into_iter().filter(|(whose, _)| part.whole || *whose == part.whose);
+                theirs.map(|(_, found)| found).collect()
+            }
+            // With other rules than before it may have more identities.
+            Err(alert) => vec![*alert],
+        };
+        self.portions(batch).flat_map(|(_, alert)| theirs(alert)).collect()
     }
 
     async fn tell_now(
