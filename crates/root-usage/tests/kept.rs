@@ -86,6 +86,35 @@ async fn each_portion_of_a_delivery_is_told_once() {
     assert_eq!(told.iter().sum::<u64>(), 1400, "{told:?}");
 }
 
+/// While nothing can be mailed, whoever asks what waits is told so.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_listed_while_sns_refuses() {
+    let topic = Topic::answering(&[&[Answer::Taken][..], &[Answer::Throttled; 40]].concat());
+    let handler = handler(topic, &Slow::default());
+    let list = async |seconds| {
+        let (report, failed) = at(&handler, seconds, LIST).await;
+        assert!(!failed && report.publish_failures == 0, "{seconds}");
+        report.incidents.unwrap()
+    };
+    assert_eq!(list(0).await, []);
+    at(&handler, 0, &delivery(0, &[Deed::sign_in()])).await;
+    at(&handler, 300, &delivery(300, &[read()])).await;
+    let [open] = &list(301).await[..] else { panic!() };
+    assert_eq!((open.mails, open.waiting, open.closing, open.until), (1, 1, false, Some(after(3900))));
+    assert_eq!((open.opened, open.last), (Some(after(0)), Some(after(300))));
+    // It is over, and its last mail does not go out.
+    assert!(at(&handler, 3900, TICK).await.1);
+    for seconds in [3901, 4000, 9000] {
+        let [over] = &list(seconds).await[..] else { panic!("{seconds}") };
+        assert_eq!((&over.id, over.mails, over.waiting, over.closing), (&open.id, 1, 1, true));
+        assert_eq!((over.opened, over.last), (Some(after(0)), None));
+    }
+    // Another identity's, which was not mailed at once; and what is kept of one that has no incident yet.
+    assert!(at(&handler, 9001, &delivery(9001, &[role("a").account("444455556666")])).await.1);
+    let all = list(9002).await;
+    assert_eq!(all.iter().map(|one| one.waiting).sum::<usize>(), 2, "{all:?}");
+}
+
 /// Whoever makes many mails keeps the last one away by none of them, and it counts what it leaves out.
 #[tokio::test(start_paused = true)]
 async fn a_long_story_is_closed_and_says_how_many_lines_it_leaves_out() {

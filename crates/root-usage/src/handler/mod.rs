@@ -216,9 +216,10 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Some(Request::Tick { all }) => (true, *all),
             _ => (false, false),
         };
-        let ticked = match &self.incidents {
-            Some(incidents) => self.tick(&mut run, incidents, asked).await,
-            None => Ok(()),
+        let ticked = match (&self.incidents, request) {
+            // Whoever asks what waits is told, also while no mail goes out.
+            (_, Some(Request::Incidents)) | (None, _) => Ok(()),
+            (Some(incidents), _) => self.tick(&mut run, incidents, asked).await,
         };
         result.and(ticked)
     }

@@ -241,25 +241,49 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         Ok(())
     }
 
-    /// Says what is open.
+    /// Says what is open, and what waits though it is over or has no incident yet.
     pub(in super::super) async fn list(&self, run: &mut Run<'_>, (ledger, _): &(L, Pace)) {
         let open = async {
-            let (current, parts) = try_join(ledger.all_current(), ledger.parts()).await?;
-            let mails = try_join_all(current.iter().map(|current| ledger.story(current.id))).await?;
-            let open = current.into_iter().zip(mails).map(|(Current { whose, id, opened, last, .. }, mails)| {
-                let waiting = || parts.iter().filter(|part| part.whose == whose && !part.closes);
-                OpenIncident {
-                    id: id.to_string(),
-                    who: whose.to_string(),
-                    opened,
-                    last,
-                    mails: mails.iter().filter(|told| told.incident.is_some()).count(),
-                    waiting: waiting().count(),
-                    until: waiting().map(|part| part.due).min(),
-                }
+            let (current, mut parts) = try_join(ledger.all_current(), ledger.parts()).await?;
+            let mut all: Vec<(Option<IncidentId>, OpenIncident)> = Vec::new();
+            for Current { whose, id, opened, last, .. } in current {
+                let is_its = |part: &mut Part| {
+                    part.whose == whose && !part.closes && part.incident.is_none_or(|incident| incident == id)
+                };
+                let waiting: Vec<Part> = parts.extract_if(.., is_its).collect();
+                let open = listed(&whose, Some(id), &waiting);
+                all.push((Some(id), OpenIncident { opened: Some(opened), last: Some(last), ..open }));
+            }
+            while let Some(first) = parts.first().cloned() {
+                let is_its = |part: &mut Part| part.whose == first.whose && part.incident == first.incident;
+                let waiting: Vec<Part> = parts.extract_if(.., is_its).collect();
+                let opened = waiting.iter().find_map(|part| part.opened);
+                let over = listed(&first.whose, first.incident, &waiting);
+                all.push((first.incident, OpenIncident { opened, ..over }));
+            }
+            let counted = all.into_iter().map(|(id, open)| async move {
+                let mails = match id {
+                    Some(id) => ledger.so_far(id).await?.mails,
+                    None => 0,
+                };
+                Ok(OpenIncident { mails, ..open })
             });
-            Ok(open.collect())
+            try_join_all(counted).await
         };
         run.report.incidents = self.ask_ledger(run, open).await;
+    }
+}
+
+/// What is listed of an incident, given what waits of it.
+fn listed(whose: &Whose, id: Option<IncidentId>, waiting: &[Part]) -> OpenIncident {
+    OpenIncident {
+        id: id.map(|id| id.to_string()),
+        who: whose.to_string(),
+        opened: None,
+        last: None,
+        mails: 0,
+        waiting: waiting.iter().filter(|part| !part.closes).count(),
+        closing: waiting.iter().any(|part| part.closes),
+        until: waiting.iter().map(|part| part.due).min(),
     }
 }
