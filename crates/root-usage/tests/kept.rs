@@ -201,3 +201,27 @@ async fn grave_while(takes: impl Fn(&str, usize) -> Duration + Send + 'static, f
 }
 
 const LEDGER_TIME: Duration = Duration::from_millis(1500);
+
+/// However slow the ledger is, a mail waits for all of its answers together no longer than that.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_somebody_waits_for_waits_for_the_ledger_once() {
+    for first in [false, true] {
+        for millis in [0, 20, 50, 100, 150, 200, 300, 400, 700, 1400, 1600] {
+            let (waited, twice) = grave_while(move |_, _| Duration::from_millis(millis), first).await;
+            assert!(waited <= LEDGER_TIME, "{millis} ms each: {waited:?}");
+            assert_eq!(twice, 0, "{millis} ms each");
+        }
+    }
+}
+
+/// Whichever call does not come through.
+#[tokio::test(start_paused = true)]
+async fn whichever_answer_does_not_come_a_grave_mail_goes_out_in_time() {
+    for first in [false, true] {
+        for call in 0..60 {
+            let takes = move |_: &str, number| if number == call { Duration::from_secs(60) } else { Duration::ZERO };
+            let (waited, _) = grave_while(takes, first).await;
+            assert!(waited <= LEDGER_TIME, "call {call}: {waited:?}");
+        }
+    }
+}

@@ -30,6 +30,7 @@ use crate::ledger::{InMemory, Ledger};
 use crate::notify::Notify;
 use crate::report::Report;
 pub use error::HandlerError;
+use incidents::LEDGER_TIME;
 use memory::{Key, Limited, Memory};
 use publish::PAGING;
 pub use reading::key;
@@ -108,6 +109,8 @@ struct Run<'a> {
     deadlines: Deadlines,
     /// How long pages may still take.
     paging: Duration,
+    /// How long mails may still wait for the ledger.
+    ledger: Duration,
     report: &'a mut Report,
 }
 
@@ -197,7 +200,16 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         };
         let request = Request::of(event);
         let mut report = Report::default();
-        let run = Run { event, request_id, now, started, deadlines, paging: PAGING, report: &mut report };
+        let run = Run {
+            event,
+            request_id,
+            now,
+            started,
+            deadlines,
+            paging: PAGING,
+            ledger: LEDGER_TIME,
+            report: &mut report,
+        };
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
         let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request.as_ref()));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
