@@ -115,6 +115,28 @@ async fn what_waits_is_listed_while_sns_refuses() {
     assert_eq!(all.iter().map(|one| one.waiting).sum::<usize>(), 2, "{all:?}");
 }
 
+/// What may have been mailed by whoever kept it says so, and what was put to wait does not.
+#[tokio::test(start_paused = true)]
+async fn what_a_tick_finds_that_was_not_put_to_wait_may_have_been_told() {
+    let ledger = Slow::default();
+    let handler = handler(Topic::default(), &ledger);
+    let (grave, waits) = (role("a"), role("b").denied());
+    // It is mailed, and nothing remembers that.
+    ledger.takes(|name, _| if name == "tell" { Duration::from_secs(60) } else { Duration::ZERO });
+    at(&handler, 0, &delivery(0, std::slice::from_ref(&grave))).await;
+    ledger.takes(|_, _| Duration::ZERO);
+    at(&handler, 120, TICK).await;
+    let mails = handler.notify().take();
+    let marks: Vec<bool> = mails.iter().map(|mail| document(mail)["mayBeRepeated"] == true).collect();
+    assert_eq!((times(&mails, &grave), marks), (2, vec![false, true]));
+    assert!(mails[1].text.contains("Possible duplicate"));
+    at(&handler, 180, &delivery(180, std::slice::from_ref(&waits))).await;
+    at(&handler, 1080, TICK).await;
+    let mails = handler.notify().take();
+    assert_eq!(times(&mails, &waits), 1);
+    assert!(document(&mails[0])["mayBeRepeated"] != true && !mails[0].text.contains("Possible duplicate"));
+}
+
 /// Whoever makes many mails keeps the last one away by none of them, and it counts what it leaves out.
 #[tokio::test(start_paused = true)]
 async fn a_long_story_is_closed_and_says_how_many_lines_it_leaves_out() {
