@@ -137,6 +137,28 @@ async fn what_a_tick_finds_that_was_not_put_to_wait_may_have_been_told() {
     assert!(document(&mails[0])["mayBeRepeated"] != true && !mails[0].text.contains("Possible duplicate"));
 }
 
+/// The minute of an incident was taken by an instance whose clock is two minutes ahead.
+#[tokio::test(start_paused = true)]
+async fn by_clocks_two_minutes_apart_a_grave_deed_waits_two_minutes_and_a_tick() {
+    for began in (0..60).step_by(5) {
+        let ledger = Slow::default();
+        let [ahead, right] = [(); 2].map(|()| handler(Topic::default(), &ledger));
+        at(&ahead, began + 120, &delivery(began, &[Deed::sign_in()])).await;
+        let (deed, came) = (role("a"), began + 5);
+        at(&right, came, &delivery(came, std::slice::from_ref(&deed))).await;
+        let mut told = times(&right.notify().take(), &deed);
+        let mut now = 0;
+        while told == 0 {
+            now += MINUTE;
+            at(&right, now, TICK).await;
+            told = times(&right.notify().take(), &deed);
+            assert!(now - came <= 2 * MINUTE + MINUTE, "it came at {came}, and waits at {now}");
+        }
+        // Due after a minute at the latest, and the tick after that.
+        assert!(now - came <= 2 * MINUTE, "it came at {came}, and is told at {now}");
+    }
+}
+
 /// Whoever makes many mails keeps the last one away by none of them, and it counts what it leaves out.
 #[tokio::test(start_paused = true)]
 async fn a_long_story_is_closed_and_says_how_many_lines_it_leaves_out() {
