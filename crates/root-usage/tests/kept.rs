@@ -210,6 +210,51 @@ fn in_session(key: &str, deed: Deed) -> Deed {
 
 const ASSUME_ROOT: &[(&str, &str)] = &[("RULE_PATTERN", "{ $.eventName = \"AssumeRoot\" }")];
 
+/// Whether a rule matches the call or not, and whichever comes first.
+#[tokio::test(start_paused = true)]
+async fn who_got_a_central_root_session_is_told_whichever_comes_first() {
+    const KEY: &str = "ASIAIOSFODNN7EXAMPLE";
+    let named = |mails: &[Message]| {
+        let of_session = mails.iter().filter(|mail| mail.subject.as_str().contains("111122223333"));
+        of_session.map(|mail| mail.document.contains("user/mateo")).collect::<Vec<_>>()
+    };
+    for vars in [&[][..], ASSUME_ROOT] {
+        let call_first = with(Topic::default(), &Slow::default(), vars);
+        at(&call_first, 0, &delivery(0, &[assume_root(KEY, 0)])).await;
+        at(&call_first, 60, &delivery(60, &[in_session(KEY, role("a"))])).await;
+        assert_eq!(named(&call_first.notify().take()), [true], "{vars:?}");
+
+        let session_first = with(Topic::default(), &Slow::default(), vars);
+        at(&session_first, 0, &delivery(0, &[in_session(KEY, role("a"))])).await;
+        at(&session_first, 90, &delivery(90, &[in_session(KEY, role("b").denied())])).await;
+        at(&session_first, 120, &delivery(120, &[assume_root(KEY, 0)])).await;
+        at(&session_first, 990, TICK).await;
+        at(&session_first, 1100, &delivery(1100, &[in_session(KEY, role("c"))])).await;
+        let mails = session_first.notify().take();
+        // The first could not know; the update and what goes out at once after it do.
+        let known = mails.iter().filter(|mail| mail.text.contains("by a central root session")).count();
+        assert_eq!((known, named(&mails)), (2, vec![false, true, true]), "{vars:?}");
+    }
+}
+
+/// Of many calls in one batch the newest are remembered, in whatever order they stand.
+#[tokio::test(start_paused = true)]
+async fn of_many_calls_the_newest_are_remembered() {
+    let key = |number: i64| format!("ASIAIOSFODNN7EXAM{number:03}");
+    for (vars, backwards) in [(&[][..], false), (&[], true), (ASSUME_ROOT, false), (ASSUME_ROOT, true)] {
+        let handler = with(Topic::default(), &Slow::default(), vars);
+        let mut calls: Vec<String> = (0..30).map(|number| assume_root(&key(number), number).0.to_string()).collect();
+        if backwards {
+            calls.reverse();
+        }
+        at(&handler, 60, &messages(60, &calls)).await;
+        handler.notify().take();
+        at(&handler, 120, &delivery(120, &[in_session(&key(29), role("a"))])).await;
+        let mails = handler.notify().take();
+        assert!(mails[0].text.contains("user/mateo"), "{backwards} {vars:?}: {}", mails[0].text);
+    }
+}
+
 /// An incident with ten reads that wait, and after it a grave deed while each call of the ledger takes as long as that.
 async fn grave_while(takes: impl Fn(&str, usize) -> Duration + Send + 'static, first: bool) -> (Duration, usize) {
     let ledger = Slow::default();

@@ -303,7 +303,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             }
             if reading.is_over() {
                 if let Some((ledger, _)) = incidents {
-                    self.remember_calls(run, ledger, reading.calls()).await;
+                    self.remember_calls(run, ledger, &reading.calls()).await;
                 }
                 return self.tell_path_test(run, Origin::from(&batch.data), reading.path_tests()).await;
             }
