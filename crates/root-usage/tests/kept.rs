@@ -159,6 +159,20 @@ async fn by_clocks_two_minutes_apart_a_grave_deed_waits_two_minutes_and_a_tick()
     }
 }
 
+/// Fifteen minutes late, and not before.
+#[tokio::test(start_paused = true)]
+async fn what_is_fifteen_minutes_late_is_counted() {
+    let topic = Topic::answering(&[Answer::Taken, Answer::Throttled, Answer::Throttled]);
+    let handler = handler(topic, &Slow::default());
+    at(&handler, 0, &delivery(0, &[Deed::sign_in()])).await;
+    // Due at 1000 and at 1010.
+    at(&handler, 100, &delivery(100, &[role("a").denied()])).await;
+    at(&handler, 110, &delivery(110, &[role("b").denied()])).await;
+    for (seconds, overdue) in [(999, 0), (1899, 0), (1900, 1), (1920, 2), (2000, 2), (2100, 2), (2200, 0)] {
+        assert_eq!(at(&handler, seconds, TICK).await.0.overdue, overdue, "{seconds}");
+    }
+}
+
 /// Whoever makes many mails keeps the last one away by none of them, and it counts what it leaves out.
 #[tokio::test(start_paused = true)]
 async fn a_long_story_is_closed_and_says_how_many_lines_it_leaves_out() {
