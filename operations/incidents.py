@@ -15,11 +15,15 @@ from stack import Stack, one_line_errors, printable
 
 def line(incident):
     """An incident, as it stands on the terminal."""
-    told = f"{incident['id']}  {incident['who']}, since {incident['opened']}, last {incident['last']}, mails {incident['mails']}"
-    if not incident["waiting"]:
-        return printable(told)
-    until = f", the first until {incident['until']}" if "until" in incident else ""
-    return printable(f"{told}, deliveries that wait {incident['waiting']}{until}")
+    told = f"{incident.get('id', 'not yet an incident')}  {incident['who']}"
+    told += f", since {incident['opened']}" if "opened" in incident else ""
+    told += f", last {incident['last']}" if "last" in incident else ", not open"
+    told += f", mails {incident['mails']}"
+    if incident["waiting"]:
+        told += f", deliveries that wait {incident['waiting']}"
+    if incident.get("closing"):
+        told += ", its last mail waits"
+    return printable(told + (f", the first until {incident['until']}" if "until" in incident else ""))
 
 
 def main():

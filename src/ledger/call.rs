@@ -1,5 +1,6 @@
 //! Calls of DynamoDB: a condition that is lost is an answer, and what got in each other's way is tried again.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
@@ -69,18 +70,46 @@ fn advice(code: Option<&str>) -> &'static str {
 /// A condition, with its values and those of the change that depends on it.
 #[derive(Clone)]
 pub struct Condition {
-    text: &'static str,
+    text: Cow<'static, str>,
     values: Item,
 }
 
-pub fn conditional(text: &'static str) -> Condition {
-    Condition { text, values: Item::new() }
+pub fn conditional(text: impl Into<Cow<'static, str>>) -> Condition {
+    Condition { text: text.into(), values: Item::new() }
+}
+
+/// That an item has these attributes just as it was found with, of whatever kind they are, and lacks what it lacked.
+pub fn as_found(found: &Item, attributes: &[&str]) -> Condition {
+    let mut condition = conditional("attribute_exists(pk)");
+    for name in attributes {
+        let one = match found.get(*name) {
+            Some(value) => {
+                condition.values.insert(format!(":found_{name}"), value.clone());
+                format!(" AND {name} = :found_{name}")
+            }
+            None => format!(" AND attribute_not_exists({name})"),
+        };
+        condition.text.to_mut().push_str(&one);
+    }
+    condition
 }
 
 impl Condition {
+    /// And this.
+    pub fn and(mut self, text: &str) -> Self {
+        self.text.to_mut().push_str(text);
+        self
+    }
+
     pub fn with(mut self, name: &str, value: AttributeValue) -> Self {
         self.values.insert(name.to_owned(), value);
         self
+    }
+
+    /// Its text and its values.
+    #[cfg(test)]
+    pub fn parts(&self) -> (&str, &Item) {
+        (&self.text, &self.values)
     }
 
     fn values(&self) -> Option<Item> {
@@ -216,6 +245,30 @@ impl Call<'_> {
         }
     }
 
+    /// The last items of one name whose second name begins so, in its order: so many at most, and no more pages than that,
+    /// each of which has 1 MB.
+    pub async fn newest(&self, pk: &str, prefix: &str, most: usize, pages: usize) -> Result<Vec<Item>, LedgerError> {
+        let query = self.client.query().table_name(self.table).consistent_read(true).scan_index_forward(false);
+        let query = query
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":prefix", text(prefix))
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let (mut items, mut from) = (Vec::new(), None);
+        for _ in 0..pages {
+            let page = query.clone().set_exclusive_start_key(from).send().await;
+            let page = page.map_err(LedgerError::of("list items"))?;
+            items.extend(page.items.into_iter().flatten());
+            from = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() || items.len() >= most {
+                break;
+            }
+        }
+        items.truncate(most);
+        items.reverse();
+        Ok(items)
+    }
+
     /// Puts an item; whether its condition held.
     pub async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
         Ok(self.put_or_old(item, condition).await?.is_ok())
@@ -228,7 +281,7 @@ impl Call<'_> {
             .put_item()
             .table_name(self.table)
             .set_item(Some(item))
-            .condition_expression(condition.text)
+            .condition_expression(condition.text.clone())
             .set_expression_attribute_values(condition.values())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match anew(|| put.clone().send(), in_the_way).await {
@@ -257,7 +310,7 @@ impl Call<'_> {
             .return_values(returned);
         if let Some(condition) = condition {
             update = update
-                .set_condition_expression((!condition.text.is_empty()).then(|| condition.text.to_owned()))
+                .set_condition_expression((!condition.text.is_empty()).then(|| condition.text.clone().into_owned()))
                 .set_return_values_on_condition_check_failure(
                     (!condition.text.is_empty()).then_some(ReturnValuesOnConditionCheckFailure::AllOld),
                 )
@@ -302,7 +355,7 @@ impl Call<'_> {
         let parts = |condition: Option<Condition>| match condition {
             Some(condition) => {
                 let old = ReturnValuesOnConditionCheckFailure::AllOld;
-                (Some(condition.text.to_owned()), condition.values(), Some(old))
+                (Some(condition.text.clone().into_owned()), condition.values(), Some(old))
             }
             None => (None, None, None),
         };
@@ -311,7 +364,7 @@ impl Call<'_> {
                 ConditionCheck::builder()
                     .table_name(self.table)
                     .set_key(Some(key))
-                    .condition_expression(condition.text)
+                    .condition_expression(condition.text.clone())
                     .set_expression_attribute_values(condition.values())
                     .build()
                     .map_err(built)?,

@@ -63,15 +63,16 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-pub fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
+/// What [`hex`] has written: conditions compare texts, so nothing else is taken for the same.
+pub fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    if hex.len() != 2 * N || !hex.is_ascii() {
+    if text.len() != 2 * N || !text.is_ascii() {
         return None;
     }
     for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).ok()?;
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
     }
-    Some(bytes)
+    (hex(&bytes) == text).then_some(bytes)
 }
 
 /// The name of an item.
@@ -106,7 +107,18 @@ pub fn part_key(key_: PartKey) -> Item {
 }
 
 pub fn chunk_key(part: PartKey, chunk: usize) -> Item {
-    key(format!("R#{}", hex(&part.0)), format!("{chunk:03}"))
+    key(format!("R#{}", hex(&part.0)), piece(chunk))
+}
+
+/// What a piece of a delivery is called in it.
+pub fn piece(chunk: usize) -> String {
+    format!("{chunk:03}")
+}
+
+/// The name of an item that was read.
+pub fn name_alone(mut item: Item) -> Item {
+    item.retain(|name, _| name == "pk" || name == "sk");
+    item
 }
 
 pub fn told_key(part: PartKey) -> Item {
@@ -142,11 +154,20 @@ fn whose_text(whose: &Whose) -> AttributeValue {
     text(serde_json::to_string(whose).unwrap_or_default())
 }
 
+/// The version of what is written here. Of a part that has another one all is told, and such an incident is none.
+const VERSION: i64 = 1;
+
+/// What a part is claimed by.
+pub const CLAIMED_BY: [&str; 3] = ["holder", "lease", "tries"];
+
+/// What an incident that can't be read is replaced by: whoever opens one or adds to one changes these.
+pub const REPLACED_BY: [&str; 3] = ["incident", "opener", "latest"];
+
 /// The item of a part whose delivery has so many pieces.
 pub fn part(part: &Part, chunks: u16) -> Item {
     let mut item = part_key(part.key);
     item.extend([
-        ("version".to_owned(), number(1)),
+        ("version".to_owned(), number(VERSION)),
         ("whose".to_owned(), whose_text(&part.whose)),
         ("closes".to_owned(), AttributeValue::Bool(part.closes)),
         ("due".to_owned(), time(part.due)),
@@ -184,19 +205,27 @@ fn get_id(item: &Item, name: &str) -> Option<IncidentId> {
     Some(IncidentId::from_bytes(bytes(get_text(item, name)?)?))
 }
 
-/// A part, as far as it can be read: of what can't be, all of the delivery is told, and now. Nothing if it has not even a
-/// name.
+/// What a part is called that has this name in the table: what it says, or, where that is no part's, a hash of it, so that
+/// it is told and deleted as any other is.
+pub fn named(sk: &str) -> PartKey {
+    PartKey(bytes(sk).unwrap_or_else(|| Sha256::digest(sk).into()))
+}
+
+/// A part, as far as it can be read: of what can't be, all of the delivery is told, and now. Nothing if it is no part.
 pub fn read_part(item: &Item) -> Option<Part> {
-    let key = PartKey(bytes(get_text(item, "sk")?)?);
+    let key = named(get_text(item, "sk")?);
     let whose = get_whose(item);
     let (due, lease) = (get_time(item, "due"), get_time(item, "lease"));
-    let is_whole = whose.is_none() || due.is_none() || lease.is_none();
+    let is_whole = !is_own(item) || whose.is_none() || due.is_none() || lease.is_none();
+    let incident = get_id(item, "incident").filter(|_| !is_whole);
+    // What closes an incident closes the one that it names. Of one that names none it is told that it can't be read.
+    let closes = incident.is_some() && item.get("closes").is_some_and(|closes| closes.as_bool() == Ok(&true));
     Some(Part {
         key,
         whose: whose.unwrap_or(Whose::Unreadable),
-        closes: item.get("closes").is_some_and(|closes| closes.as_bool() == Ok(&true)),
+        closes,
         opened: get_time(item, "opened"),
-        incident: get_id(item, "incident").filter(|_| !is_whole),
+        incident,
         due: due.filter(|_| !is_whole).unwrap_or(Timestamp::UNIX_EPOCH),
         lease: lease.unwrap_or(Timestamp::UNIX_EPOCH),
         owner: get_text(item, "holder").and_then(|holder| u64::from_str_radix(holder, 16).ok()).map_or(Owner(0), Owner),
@@ -205,10 +234,15 @@ pub fn read_part(item: &Item) -> Option<Part> {
     })
 }
 
+/// Whether an item has the version that is written here.
+fn is_own(item: &Item) -> bool {
+    get_number(item, "version") == Some(VERSION)
+}
+
 pub fn current(current: &Current) -> Item {
     let mut item = current_key(&current.whose);
     item.extend([
-        ("version".to_owned(), number(1)),
+        ("version".to_owned(), number(VERSION)),
         ("whose".to_owned(), whose_text(&current.whose)),
         ("incident".to_owned(), text(hex(&current.id.to_bytes()))),
         ("opener".to_owned(), text(hex(&current.first.0))),
@@ -220,8 +254,9 @@ pub fn current(current: &Current) -> Item {
 
 /// An open incident; nothing if it can't be read, so that another one is opened in its place.
 pub fn read_current(item: &Item) -> Option<Current> {
+    let whose = get_whose(item).filter(|whose| is_own(item) && item.get("sk") == current_key(whose).get("sk"))?;
     Some(Current {
-        whose: get_whose(item)?,
+        whose,
         id: get_id(item, "incident")?,
         first: PartKey(bytes(get_text(item, "opener")?)?),
         opened: get_time(item, "opened")?,
@@ -231,6 +266,7 @@ pub fn read_current(item: &Item) -> Option<Current> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::call::as_found;
     use super::*;
 
     fn a_part() -> Part {
@@ -272,6 +308,74 @@ mod tests {
             let read = read_part(&item).unwrap();
             assert!(read.whole && read.incident.is_none() && read.due == Timestamp::UNIX_EPOCH, "{name}");
             assert_eq!(read.key, a_part().key);
+        }
+    }
+
+    #[test]
+    fn whatever_is_stored_of_a_part_is_read_and_claimed_as_it_is() {
+        let odd = |name: &str, value: Option<AttributeValue>| {
+            let mut item = part(&a_part(), 1);
+            item.remove(name);
+            item.extend(value.map(|value| (name.to_owned(), value)));
+            item
+        };
+        let n = |number: &str| Some(AttributeValue::N(number.to_owned()));
+        for (name, value) in [
+            ("holder", None),
+            ("holder", Some(text("FF"))),
+            ("holder", n("7")),
+            ("tries", None),
+            ("tries", n("1e50")),
+            ("lease", n("1.5")),
+            ("lease", n("1e100")),
+            ("lease", None),
+            ("version", n("2")),
+            ("sk", Some(text("nonsense"))),
+            ("sk", Some(text("0A".repeat(32)))),
+        ] {
+            let item = odd(name, value.clone());
+            let read = read_part(&item).unwrap();
+            // What is stored under another name than the part's own is another one.
+            assert_eq!(hex(&read.key.0) == get_text(&item, "sk").unwrap(), name != "sk", "{name} {value:?}");
+            let condition = as_found(&item, &CLAIMED_BY);
+            let (condition, values) = condition.parts();
+            for name in CLAIMED_BY {
+                let lacks = condition.contains(&format!("attribute_not_exists({name})"));
+                let found = values.get(&format!(":found_{name}"));
+                assert_eq!((lacks, found), (!item.contains_key(name), item.get(name)), "{name}: {condition}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_closes_an_incident_that_it_does_not_name_is_told_as_what_cannot_be_read() {
+        for (name, value) in [("lease", AttributeValue::N("1.5".to_owned())), ("incident", text("later"))] {
+            let mut item = part(&a_part(), 0);
+            assert!(read_part(&item).unwrap().closes);
+            item.insert(name.to_owned(), value);
+            assert!(!read_part(&item).unwrap().closes, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_incident_of_another_version_or_under_another_name_is_none() {
+        let open = current(&Current {
+            whose: Whose::FailedSignIns,
+            id: IncidentId::from_bytes([0xab; 8]),
+            first: PartKey([3; 32]),
+            opened: Timestamp::from_millisecond(5).unwrap(),
+            last: Timestamp::from_millisecond(6).unwrap(),
+        });
+        assert!(read_current(&open).is_some());
+        for (name, value) in [
+            ("version", number(2)),
+            ("sk", text("other")),
+            ("incident", text("AB".repeat(8))),
+            ("latest", AttributeValue::N("6.5".to_owned())),
+        ] {
+            let mut item = open.clone();
+            item.insert(name.to_owned(), value);
+            assert_eq!(read_current(&item), None, "{name}");
         }
     }
 

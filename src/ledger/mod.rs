@@ -4,6 +4,7 @@ mod call;
 mod item;
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -11,15 +12,16 @@ use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use root_usage::incident::{Budget, IncidentId, Topic, Whose};
-use root_usage::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, RecordKey, Spent, Told};
+use root_usage::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, RecordKey, STORY_MAX, SoFar, Spent, Told};
 use tokio::sync::OnceCell;
 
 use crate::aws::Aws;
 pub use call::LedgerError;
-use call::{Call, Lost, WRITE_MAX, check, conditional, delete, put};
+use call::{Call, Condition, Lost, WRITE_MAX, as_found, check, conditional, delete, put};
 use item::{Item, hex, number, text, time};
 
 /// How long one attempt may take: a mail waits for it.
@@ -40,6 +42,9 @@ const RECORDS_MAX: usize = 1000;
 /// The most bytes of what one mail told, for an item may have 400 KB.
 const TOLD_MAX: usize = 300_000;
 
+/// The most pages of 1 MB that are read of what was told of an incident: the last mail waits for them.
+const STORY_PAGES: usize = 3;
+
 /// A table of this stack.
 ///
 /// The client is made when it is first needed: almost no delivery has anything to keep.
@@ -47,13 +52,15 @@ pub struct Table {
     name: String,
     aws: Aws,
     client: OnceCell<Client>,
+    /// What parts are called in the table whose names are none that this version gives.
+    odd: Mutex<HashMap<PartKey, String>>,
 }
 
 impl Table {
     /// The table of this name, in the function's own Region.
     #[must_use]
     pub fn new(name: String, aws: Aws) -> Self {
-        Self { name, aws, client: OnceCell::new() }
+        Self { name, aws, client: OnceCell::new(), odd: Mutex::default() }
     }
 
     async fn call(&self) -> Call<'_> {
@@ -70,6 +77,39 @@ impl Table {
         Call { client: self.client.get_or_init(make).await, table: &self.name }
     }
 
+    /// What a part is called in the table.
+    fn name(&self, part: PartKey) -> String {
+        let odd = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
+        odd.get(&part).cloned().unwrap_or_else(|| hex(&part.0))
+    }
+
+    fn part_key(&self, part: PartKey) -> Item {
+        item::key("P", self.name(part))
+    }
+
+    fn delivery(&self, part: PartKey) -> String {
+        format!("R#{}", self.name(part))
+    }
+
+    /// Forgets a part of `owner`'s that does not say how many pieces its delivery has: all that are there.
+    async fn forget_found(&self, part: PartKey, owner: Owner, found: &Item) -> Result<(), LedgerError> {
+        let call = self.call().await;
+        let pieces = call.query(&self.delivery(part), "").await?;
+        let mut names: Vec<Item> = pieces.into_iter().map(item::name_alone).collect();
+        let rest = names.split_off(names.len().min(WRITE_MAX - 1));
+        let as_found = as_found(found, &["chunks"]);
+        let condition = as_found.and(" AND holder = :holder").with(":holder", item::owner(owner));
+        let items = std::iter::once(delete(self.part_key(part), Some(condition)));
+        let items = items.chain(names.into_iter().map(|name| delete(name, None))).collect();
+        if call.transact(items).await?.is_ok() {
+            for some in rest.chunks(WRITE_MAX) {
+                // There is no condition that could be lost.
+                let _ = call.transact(some.iter().map(|name| delete(name.clone(), None)).collect()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets a part with its delivery, if it is still `owner`'s.
     async fn forget_part(&self, part: PartKey, owner: Owner) -> Result<(), LedgerError> {
         let call = self.call().await;
@@ -78,18 +118,21 @@ impl Table {
             let condition = conditional("holder = :holder AND chunks = :chunks")
                 .with(":holder", item::owner(owner))
                 .with(":chunks", number(chunks.into()));
-            let deliveries = (0..chunks).map(|chunk| delete(item::chunk_key(part, chunk.into()), None));
-            let items = std::iter::once(delete(item::part_key(part), Some(condition))).chain(deliveries).collect();
+            let deliveries =
+                (0..chunks).map(|chunk| delete(item::key(self.delivery(part), item::piece(chunk.into())), None));
+            let items = std::iter::once(delete(self.part_key(part), Some(condition))).chain(deliveries).collect();
             match call.transact(items).await? {
                 Ok(()) => return Ok(()),
                 Err(Lost { items, .. }) => {
                     // Of more than one piece, or somebody else's, or gone.
                     let Some(found) = items.into_iter().flatten().next() else { return Ok(()) };
+                    if found.get("holder") != Some(&item::owner(owner)) {
+                        return Ok(());
+                    }
                     let more = item::get_number(&found, "chunks").and_then(|count| u16::try_from(count).ok());
-                    let theirs = found.get("holder") != Some(&item::owner(owner));
-                    match more.filter(|more| !theirs && *more != chunks) {
+                    match more.filter(|more| *more != chunks && usize::from(*more) < WRITE_MAX) {
                         Some(more) => chunks = more,
-                        None => return Ok(()),
+                        None => return self.forget_found(part, owner, &found).await,
                     }
                 }
             }
@@ -143,7 +186,7 @@ impl Ledger for Table {
     }
 
     async fn event(&self, key: PartKey) -> Result<Option<String>, LedgerError> {
-        let pieces = self.call().await.query(&format!("R#{}", hex(&key.0)), "").await?;
+        let pieces = self.call().await.query(&self.delivery(key), "").await?;
         let pieces = pieces.into_iter().filter_map(|mut piece| match piece.remove("event") {
             Some(AttributeValue::S(text)) => Some(text),
             _ => None,
@@ -153,30 +196,31 @@ impl Ledger for Table {
     }
 
     async fn claim(&self, part: &Part, owner: Owner, lease: Timestamp) -> Result<Option<Part>, LedgerError> {
-        let as_read = if part.whole {
-            // What can't be read has no such attribute, or another kind of it.
-            conditional("attribute_exists(pk) AND (NOT attribute_type(lease, :n) OR lease = :ended)")
-                .with(":n", text("N"))
-        } else {
-            conditional("holder = :was AND lease = :ended AND tries = :tries")
-                .with(":was", item::owner(part.owner))
-                .with(":tries", number(part.tries.into()))
-        };
-        let condition = as_read
+        let as_written = conditional("holder = :was AND lease = :ended AND tries = :tries")
+            .with(":was", item::owner(part.owner))
             .with(":ended", time(part.lease))
-            .with(":me", item::owner(owner))
-            .with(":until", time(lease))
-            .with(":more", number(i64::from(part.tries) + 1));
-        let call = self.call().await;
-        let set = "SET holder = :me, lease = :until, tries = :more";
-        match call.update(item::part_key(part.key), set, Some(condition), ReturnValue::AllNew).await? {
-            Ok(found) => Ok(item::read_part(&found)),
+            .with(":tries", number(part.tries.into()));
+        let (call, key) = (self.call().await, self.part_key(part.key));
+        let claim = async |condition: Condition| {
+            let condition = condition
+                .with(":me", item::owner(owner))
+                .with(":until", time(lease))
+                .with(":more", number(i64::from(part.tries.saturating_add(1))));
+            let set = "SET holder = :me, lease = :until, tries = :more";
+            call.update(key.clone(), set, Some(condition), ReturnValue::AllNew).await
+        };
+        let found = match claim(as_written).await? {
+            Ok(claimed) => return Ok(item::read_part(&claimed)),
+            Err(found) => found,
+        };
+        let (Some(found), Some(read)) = (&found, found.as_ref().and_then(item::read_part)) else { return Ok(None) };
+        if read != *part {
             // A first try that arrived, and whose answer did not.
-            Err(found) => Ok(found
-                .as_ref()
-                .and_then(item::read_part)
-                .filter(|found| found.owner == owner && found.lease.as_millisecond() == lease.as_millisecond())),
+            let is_mine = read.owner == owner && read.lease.as_millisecond() == lease.as_millisecond();
+            return Ok(is_mine.then_some(read));
         }
+        // As it was read, and yet not as this version writes it: it is claimed by what is there.
+        Ok(claim(as_found(found, &item::CLAIMED_BY)).await?.ok().as_ref().and_then(item::read_part))
     }
 
     async fn wait(
@@ -193,16 +237,18 @@ impl Ledger for Table {
             .with(":none", number(0));
         let set = "SET incident = :incident, due = :due, lease = :none";
         let call = self.call().await;
-        Ok(call.update(item::part_key(key), set, Some(condition), ReturnValue::None).await?.is_ok())
+        Ok(call.update(self.part_key(key), set, Some(condition), ReturnValue::None).await?.is_ok())
     }
 
     async fn tell(&self, parts: &[PartKey], told: &Told, now: Timestamp) -> Result<(), LedgerError> {
         let call = self.call().await;
+        let mut lines = 0;
         let mut items: Vec<_> =
             parts.iter().map(|part| put(item::expires(item::told_key(*part), now, item::TOLD), None)).collect();
         if let (Some(incident), Some(first)) = (told.incident, parts.first()) {
             let sk = format!("S#{:020}#{}", now.as_microsecond(), hex(&first.0));
             let mut line = item::key(item::incident_pk(Some(incident)), sk);
+            lines = i64::try_from(told.digest.len()).unwrap_or_default();
             let without_records = Told { records: Vec::new(), ..told.clone() };
             let mut json = serde_json::to_string(&without_records).map_err(LedgerError::json)?;
             // That it was told must never depend on how much it was.
@@ -219,7 +265,19 @@ impl Ledger for Table {
             let _ = call.transact(some.to_vec()).await?;
         }
         let records = told.records.iter().take(RECORDS_MAX);
-        call.put_many(records.map(|key| item::expires(item::record_key(key), now, item::TOLD)).collect()).await
+        let records = records.map(|key| item::expires(item::record_key(key), now, item::TOLD)).collect();
+        let count = async {
+            let Some(incident) = told.incident else { return Ok(()) };
+            let key = item::key(item::incident_pk(Some(incident)), "M");
+            let until = now.saturating_add(item::INCIDENT).unwrap_or(Timestamp::MAX);
+            let values = conditional("")
+                .with(":one", number(1))
+                .with(":lines", number(lines))
+                .with(":until", number(until.as_second()));
+            let set = "SET expires = :until ADD mails_told :one, lines_told :lines";
+            call.update(key, set, Some(values), ReturnValue::None).await.map(|_| ())
+        };
+        try_join(call.put_many(records), count).await.map(|_| ())
     }
 
     async fn forget(&self, parts: &[PartKey], owner: Owner) -> Result<(), LedgerError> {
@@ -228,7 +286,11 @@ impl Ledger for Table {
     }
 
     async fn parts(&self) -> Result<Vec<Part>, LedgerError> {
-        Ok(self.call().await.query("P", "").await?.iter().filter_map(item::read_part).collect())
+        let items = self.call().await.query("P", "").await?;
+        let names = items.iter().filter_map(|item| item.get("sk")?.as_s().ok());
+        let odd = names.map(|name| (item::named(name), name.clone())).filter(|(key, name)| hex(&key.0) != **name);
+        *self.odd.lock().unwrap_or_else(PoisonError::into_inner) = odd.collect();
+        Ok(items.iter().filter_map(item::read_part).collect())
     }
 
     async fn current(&self, whose: &Whose) -> Result<Option<Current>, LedgerError> {
@@ -241,16 +303,26 @@ impl Ledger for Table {
 
     async fn open(&self, new: &Current, old: Option<&Current>, closing: Option<&Part>) -> Result<bool, LedgerError> {
         let condition = match old {
-            // One that can't be read is no incident.
-            None => conditional("attribute_not_exists(opener) OR opener = :me"),
+            None => conditional("attribute_not_exists(pk) OR opener = :me"),
             Some(old) => conditional("(incident = :was AND latest = :latest) OR opener = :me")
                 .with(":was", text(hex(&old.id.to_bytes())))
                 .with(":latest", time(old.last)),
         };
         let condition = condition.with(":me", text(hex(&new.first.0)));
-        let open = put(item::current(new), Some(condition));
+        let open = |condition| put(item::current(new), Some(condition));
         let closing = closing.map(|closing| put(item::part(closing, 0), None));
-        Ok(self.call().await.transact(std::iter::once(open).chain(closing).collect()).await?.is_ok())
+        let call = self.call().await;
+        let found = match call.transact(std::iter::once(open(condition)).chain(closing).collect()).await? {
+            Ok(()) => return Ok(true),
+            Err(Lost { items, .. }) => items.into_iter().next().flatten(),
+        };
+        match found {
+            // One that can't be read is no incident: it is replaced as it is.
+            Some(found) if old.is_none() && item::read_current(&found).is_none() => {
+                Ok(call.transact(vec![open(as_found(&found, &item::REPLACED_BY))]).await?.is_ok())
+            }
+            _ => Ok(false),
+        }
     }
 
     async fn touch(&self, whose: &Whose, id: IncidentId, now: Timestamp) -> Result<bool, LedgerError> {
@@ -360,9 +432,19 @@ impl Ledger for Table {
     }
 
     async fn story(&self, incident: IncidentId) -> Result<Vec<Told>, LedgerError> {
-        let lines = self.call().await.query(&item::incident_pk(Some(incident)), "S#").await?;
+        let pk = item::incident_pk(Some(incident));
+        let lines = self.call().await.newest(&pk, "S#", STORY_MAX, STORY_PAGES).await?;
         let read = |line: &Item| serde_json::from_str(line.get("told")?.as_s().ok()?).ok();
         Ok(lines.iter().filter_map(read).collect())
+    }
+
+    async fn so_far(&self, incident: IncidentId) -> Result<SoFar, LedgerError> {
+        let found = self.call().await.get(item::key(item::incident_pk(Some(incident)), "M")).await?;
+        let count = |name| {
+            let count = found.as_ref().and_then(|found| item::get_number(found, name));
+            count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
+        };
+        Ok(SoFar { mails: count("mails_told"), lines: count("lines_told") })
     }
 
     async fn remember_calls(&self, calls: &[(String, String)]) -> Result<(), LedgerError> {

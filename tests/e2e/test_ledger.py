@@ -22,8 +22,10 @@ from test_function import binary  # noqa: F401 (a fixture)
 
 PROCESSES = int(os.environ.get("FUNCTION_PROCESSES", "4"))
 ROUNDS = int(os.environ.get("LEDGER_ROUNDS", "3"))
-# Of the calls of a story each fourth fails, beginning with another one for each fault; LEDGER_STEP=1 is all of them.
-STEP = int(os.environ.get("LEDGER_STEP", "4"))
+# Of all calls of a story, from its first mail to its last, so many fail for each kind of fault, each beginning with another
+# one. With LEDGER_STEP=1 each call of it fails in each way, and with 2 every second.
+TRIED = 15
+STEP = int(os.environ.get("LEDGER_STEP", "0"))
 
 
 def record(event, service="iam", **more):
@@ -180,10 +182,89 @@ def test_a_part_that_cannot_be_read_is_told_and_blocks_nothing(run):
         made.ahead += 61
         assert made.tick()[0] == "response"
         assert made.told(broken["eventID"]) == 1
+        # It is told that there was something, and gone.
+        assert not [item for item in made.parts() if item["sk"]["S"] == "nonsense"]
         made.ahead += 3700
         assert made.tick()[0] == "response"
         assert made.told(waits["eventID"]) == 1
         assert any("could not be read" in mail.text or "is gone" in mail.text for mail in made.mails)
+
+
+ODD = {
+    "no holder": ("REMOVE holder", {}),
+    "a holder of another kind": ("SET holder = :v", {":v": {"N": "7"}}),
+    "a holder in another form": ("SET holder = :v", {":v": {"S": "FF"}}),
+    "no tries": ("REMOVE tries", {}),
+    "tries of another kind": ("SET tries = :v", {":v": {"S": "two"}}),
+    "a lease that is no whole number": ("SET lease = :v", {":v": {"N": "1.5"}}),
+    "a lease beyond all time": ("SET lease = :v", {":v": {"N": "1e100"}}),
+    "no number of pieces": ("REMOVE chunks", {}),
+    "a number of pieces that is none": ("SET chunks = :v", {":v": {"S": "one"}}),
+    "another version": ("SET version = :v", {":v": {"N": "2"}}),
+    "no version": ("REMOVE version", {}),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_part_of_another_version_is_told_and_deleted(what, run):
+    change, values = ODD[what]
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        instance.invoke(delivery(odd := read()))
+        (part,) = made.parts()
+        values = {"ExpressionAttributeValues": values} if values else {}
+        names = {"ExpressionAttributeNames": {"#version": "version"}} if "version" in change else {}
+        made.client.update_item(TableName=made.table, Key={"pk": part["pk"], "sk": part["sk"]},
+                                UpdateExpression=change.replace("version", "#version", 1), **values, **names)
+        made.ahead += 3700
+        assert made.tick()[0] == "response"
+        assert made.told(odd["eventID"]) == 1
+        assert not made.parts(), made.parts()
+        assert not [item for item in made.items() if item["pk"]["S"].startswith("R#")]
+        made.settle()
+        assert made.told(odd["eventID"]) == 1
+
+
+def test_an_incident_of_another_version_is_replaced(run):
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        (current,) = [item for item in made.items() if item["pk"]["S"] == "C"]
+        made.client.update_item(TableName=made.table, Key={"pk": current["pk"], "sk": current["sk"]},
+                                UpdateExpression="SET latest = :v", ExpressionAttributeValues={":v": {"S": "late"}})
+        made.ahead += 61
+        instance.invoke(delivery(read()))
+        # The first mail of the incident in its place; what comes then belongs to it, and waits.
+        assert len(made.mails) == 2
+        made.ahead += 61
+        kind, report = instance.invoke(delivery(read("ListKeys")))
+        assert (report["waiting"], len(made.mails)) == (1, 2)
+        made.settle()
+
+
+def test_a_story_of_any_length_is_closed(run):
+    """Thirty mails that tell as much as one can, and a table that takes its time."""
+    with run() as made:
+        (instance,) = made.instances
+        instance.invoke(delivery(grave()))
+        (current,) = [item for item in made.items() if item["pk"]["S"] == "C"]
+        (line,) = [item for item in made.items() if item["sk"]["S"].startswith("S#")]
+        told = json.loads(line["told"]["S"]) | {"digest": ["2026-11-20 02:48:00 " + "x" * 1000] * 280}
+        for number in range(30):
+            sk = line["sk"]["S"][:-2] + f"{number:02d}"
+            made.client.put_item(TableName=made.table, Item=line | {"sk": {"S": sk}, "told": {"S": json.dumps(told)}})
+        made.client.update_item(TableName=made.table, Key={"pk": line["pk"], "sk": {"S": "M"}},
+                                UpdateExpression="ADD lines_told :n", ExpressionAttributeValues={":n": {"N": str(30 * 280)}})
+        instance.invoke(delivery(read()))
+        made.dynamodb.slow = 0.1
+        made.ahead += 3700
+        assert made.tick()[0] == "response"
+        assert "QUIET" in made.mails[-1].subject, [mail.subject for mail in made.mails]
+        closed = json.loads(made.mails[-1].document)
+        assert closed["linesLeftOut"] + len(closed["story"]) >= 30 * 280
+        made.dynamodb.slow = 0
+        made.settle()
 
 
 def test_what_is_open_can_be_asked_for(run):
@@ -303,8 +384,10 @@ def test_whichever_call_fails_nothing_is_lost(fault, run, table):
         play(events)
         count = len(made.dynamodb.calls) - begin
         assert [made.told(one["eventID"]) for one in records] == [1] * 5
-        # Of the calls of the ticks at the end one kind is like the other.
-        tried = range(FAULTS.index(fault) % STEP, min(count, 60), STEP)
+        # What is due, the last mail and the story it tells come last.
+        step = STEP or max(1, count // TRIED)
+        tried = range(step * FAULTS.index(fault) // len(FAULTS), count, step)
+        assert {"Query", "UpdateItem", "TransactWriteItems"} <= set(made.dynamodb.calls[begin:])
         for at in tried:
             records, events = story()
             begin = next(made.dynamodb.numbers)

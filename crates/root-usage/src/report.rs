@@ -98,21 +98,27 @@ pub struct PathTested {
     pub message_id: Option<String>,
 }
 
-/// An incident that is open, for whoever asks.
+/// An incident that is open, or of which something waits, for whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OpenIncident {
-    /// Its name.
-    pub id: String,
+    /// Its name; none where what waits has no incident yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Whose it is.
     pub who: String,
-    /// When it was opened.
-    pub opened: Timestamp,
-    /// When something of it came last.
-    pub last: Timestamp,
+    /// When it was opened, if it is open or that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Timestamp>,
+    /// When something of it came last, if it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
     /// How many mails told of it.
     pub mails: usize,
     /// How many deliveries wait to be told of it.
     pub waiting: usize,
+    /// It is over, and its last mail waits.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub closing: bool,
     /// Until when the first of them does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,

@@ -287,7 +287,7 @@ fn messages(records: &[Value], name: &str, language: Language) -> Vec<Message> {
         Message::within(&alert, &Answers::default(), Some(&chapter), &style, sns::fits, || true).unwrap().unwrap()
     };
     let closing = chapter(Kind::Closing);
-    let ending = Ending { story: &story, last: Some(&alert), goes_on: false };
+    let ending = Ending { story: &story, unread: 0, last: Some(&alert), goes_on: false };
     vec![
         Message::new(&alert, &style, sns::fits).unwrap(),
         within(Kind::First),

@@ -125,7 +125,7 @@ async fn whatever_can_be_undone_has_a_command() {
 
 /// What happened, with its second; in whatever order it is told, the same is left.
 fn left(told: &[&Deed]) -> Vec<String> {
-    let made: Vec<_> = told.iter().map(|deed| changes(&alerts::alert(&[deed.0.clone()], &[]))).collect();
+    let made: Vec<_> = told.iter().map(|deed| changes(&alerts::alert(std::slice::from_ref(&deed.0), &[]))).collect();
     open(&made).into_iter().map(|open| format!("{} {}", open.event, open.values.join(" "))).collect()
 }
 

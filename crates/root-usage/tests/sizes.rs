@@ -93,7 +93,7 @@ proptest! {
         let story: Vec<&str> = lines.iter().map(String::as_str).cycle().take(lines.len() * 40).collect();
         let closing = chapter(&whose, Kind::Closing, number, None, open);
         for goes_on in [false, true] {
-            let ending = Ending { story: &story, last: Some(&alert), goes_on };
+            let ending = Ending { story: &story, unread: 0, last: Some(&alert), goes_on };
             let message = Message::closing(&closing, &whose, &ending, &names, &style, topic::fits);
             check(&message)?;
             prop_assert!(message.subject.as_str().ends_with(&format!(" #{}", closing.id)), "{:?}", message.subject);
@@ -112,7 +112,7 @@ fn a_closing_mail_that_is_too_large_leaves_out_what_earlier_mails_told() {
         story.push("the newest".to_owned());
         let story: Vec<&str> = story.iter().map(String::as_str).collect();
         for language in Language::ALL {
-            let ending = Ending { story: &story, last: None, goes_on: false };
+            let ending = Ending { story: &story, unread: 0, last: None, goes_on: false };
             let (names, style) = (Names::default(), style(language));
             let message = Message::closing(&closing, &whose, &ending, &names, &style, topic::fits);
             check(&message).unwrap();

@@ -69,7 +69,7 @@ impl Writing<'_> {
             };
             if chapter.kind == Kind::Closing {
                 let lines: Vec<&str> = story.iter().map(String::as_str).collect();
-                let ending = Ending { story: &lines, last: alert.as_ref(), goes_on: chapter.goes_on };
+                let ending = Ending { story: &lines, unread: 0, last: alert.as_ref(), goes_on: chapter.goes_on };
                 let message = Message::closing(&email, &incident.whose, &ending, named, self.style, topic::fits);
                 letters.push(Letter { time: *time, message });
                 stories.remove(&chapter.incident);

@@ -259,6 +259,8 @@ struct Closed<'a> {
 pub struct Ending<'a> {
     /// The lines of all its mails, this one's last, in the order they were told.
     pub story: &'a [&'a str],
+    /// How many lines came before those.
+    pub unread: usize,
     /// What is told by this mail first.
     pub last: Option<&'a Alert>,
     /// The next incident of the same kind has begun.
@@ -299,7 +301,7 @@ impl Message {
         lines: usize,
         chapter: &Chapter,
         whose: &Whose,
-        &Ending { story, last, goes_on }: &Ending<'_>,
+        &Ending { story, unread, last, goes_on }: &Ending<'_>,
         names: &Names,
         style: &Style,
     ) -> Self {
@@ -313,7 +315,7 @@ impl Message {
             whose,
             function: Clean::name(&style.function),
             story: shown,
-            left_out: earlier.len(),
+            left_out: unread + earlier.len(),
             goes_on,
         };
         let subject = Subject::closing(closing.account.as_ref(), whose, goes_on, chapter);

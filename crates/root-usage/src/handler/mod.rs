@@ -30,6 +30,7 @@ use crate::ledger::{InMemory, Ledger};
 use crate::notify::Notify;
 use crate::report::Report;
 pub use error::HandlerError;
+use incidents::LEDGER_TIME;
 use memory::{Key, Limited, Memory};
 use publish::PAGING;
 pub use reading::key;
@@ -108,6 +109,8 @@ struct Run<'a> {
     deadlines: Deadlines,
     /// How long pages may still take.
     paging: Duration,
+    /// How long mails may still wait for the ledger.
+    ledger: Duration,
     report: &'a mut Report,
 }
 
@@ -197,7 +200,16 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         };
         let request = Request::of(event);
         let mut report = Report::default();
-        let run = Run { event, request_id, now, started, deadlines, paging: PAGING, report: &mut report };
+        let run = Run {
+            event,
+            request_id,
+            now,
+            started,
+            deadlines,
+            paging: PAGING,
+            ledger: LEDGER_TIME,
+            report: &mut report,
+        };
         // Boxed: with the SDK's futures inside each other, the compiler's limit for the depth of a type is passed.
         let run: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.run(run, request.as_ref()));
         let result = caught_async(run).await.unwrap_or_else(|fault| Err(HandlerError::Fault(fault)));
@@ -216,9 +228,10 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             Some(Request::Tick { all }) => (true, *all),
             _ => (false, false),
         };
-        let ticked = match &self.incidents {
-            Some(incidents) => self.tick(&mut run, incidents, asked).await,
-            None => Ok(()),
+        let ticked = match (&self.incidents, request) {
+            // Whoever asks what waits is told, also while no mail goes out.
+            (_, Some(Request::Incidents)) | (None, _) => Ok(()),
+            (Some(incidents), _) => self.tick(&mut run, incidents, asked).await,
         };
         result.and(ticked)
     }
@@ -290,7 +303,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             }
             if reading.is_over() {
                 if let Some((ledger, _)) = incidents {
-                    self.remember_calls(run, ledger, reading.calls()).await;
+                    self.remember_calls(run, ledger, &reading.calls()).await;
                 }
                 return self.tell_path_test(run, Origin::from(&batch.data), reading.path_tests()).await;
             }

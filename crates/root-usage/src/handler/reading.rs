@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::slice;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::memory::Key;
@@ -45,8 +46,8 @@ pub(super) struct Batch<'b> {
     seen: HashSet<Key>,
     /// Records that no rule matches, and that yet say where credentials came from.
     beside: Vec<Record>,
-    /// The newest of them, as they came, by the key that they returned.
-    calls: Vec<(String, String)>,
+    /// The newest calls that returned a key, as they came, by that key, and when each was made.
+    calls: Vec<(Option<Timestamp>, (String, String))>,
     /// Calls that test the way here.
     path_tests: Vec<PathTest>,
 }
@@ -86,9 +87,28 @@ impl<'b> Batch<'b> {
         &self.beside
     }
 
-    /// The calls among them that returned a key, as they came, each with the key's id.
-    pub fn calls(&self) -> &[(String, String)] {
-        &self.calls
+    /// The newest calls that returned a key of a central root session, as they came, each with the key's id; whether a
+    /// rule matches them or not.
+    pub fn calls(&self) -> Vec<(String, String)> {
+        self.calls.iter().map(|(_, call)| call.clone()).collect()
+    }
+
+    /// Keeps a call that returned a key, if it is among the newest.
+    fn keep_call(&mut self, record: &Record, event: &LogEvent<'_>) {
+        let key = record.text(&["responseElements", "credentials", "accessKeyId"]);
+        let Some(key) = key.filter(|key| key.len() <= KEY_MAX) else { return };
+        // The same call may come twice.
+        if self.calls.iter().any(|(_, (known, _))| known == key) {
+            return;
+        }
+        let Some(entry) = event.entry().ok().filter(|entry| entry.message.len() <= CALL_MAX) else { return };
+        self.calls.push((record.event_time(), (key.to_owned(), entry.message)));
+        if self.calls.len() > CALLS_MAX {
+            let oldest = self.calls.iter().enumerate().min_by_key(|(_, (time, _))| *time);
+            if let Some((oldest, _)) = oldest {
+                self.calls.remove(oldest);
+            }
+        }
     }
 
     /// The calls that test the way here.
@@ -118,16 +138,7 @@ impl<'b> Batch<'b> {
                 }
                 Reading::Beside(record) => {
                     report.ignored += 1;
-                    let key = record.text(&["responseElements", "credentials", "accessKeyId"]);
-                    // The same call may come twice.
-                    if self.calls.len() < CALLS_MAX
-                        && let Some(key) = key.filter(|key| key.len() <= KEY_MAX)
-                        && self.calls.iter().all(|(known, _)| known != key)
-                        && let Ok(entry) = event.entry()
-                        && entry.message.len() <= CALL_MAX
-                    {
-                        self.calls.push((key.to_owned(), entry.message));
-                    }
+                    self.keep_call(&record, event);
                     if self.beside.len() < BESIDE_MAX {
                         self.beside.push(record);
                     }
@@ -142,6 +153,9 @@ impl<'b> Batch<'b> {
                     if key.is_some_and(|key| !self.seen.insert(key)) {
                         report.duplicate += 1;
                         continue;
+                    }
+                    if matched.record.event_name() == Some("AssumeRoot") && matched.record.outcome().may_have_worked() {
+                        self.keep_call(&matched.record, event);
                     }
                     report.matched += 1;
                     bytes += FOUND_EACH + matched.record.memory();

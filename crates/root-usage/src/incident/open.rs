@@ -81,6 +81,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// How something is made and undone.
+#[derive(Clone, Copy)]
 struct Row {
     service: &'static str,
     made: &'static str,

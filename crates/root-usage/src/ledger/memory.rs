@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Current, Kept, Ledger, Owner, Part, PartKey, RecordKey, Spent, Told};
+use super::{Current, Kept, Ledger, Owner, Part, PartKey, RecordKey, STORY_MAX, SoFar, Spent, Told};
 use crate::incident::{Budget, IncidentId, Topic, Whose};
 
 /// The most topics that one incident remembers. Beyond them all is new, and the budgets limit its mails.
@@ -43,6 +43,12 @@ impl InMemory {
 impl Items {
     fn is_as_read(&self, current: &Current) -> bool {
         self.current.get(&current.whose) == Some(current)
+    }
+
+    /// What was told of an incident, in that order.
+    fn of(&self, incident: IncidentId) -> impl DoubleEndedIterator<Item = &Told> + Clone {
+        let told = self.order.iter().filter_map(|key| self.told.get(key));
+        told.filter(move |told| told.incident == Some(incident))
     }
 }
 
@@ -206,8 +212,15 @@ impl Ledger for InMemory {
 
     async fn story(&self, incident: IncidentId) -> Result<Vec<Told>, Infallible> {
         let items = self.items();
-        let told = items.order.iter().filter_map(|key| items.told.get(key));
-        Ok(told.filter(|told| told.incident == Some(incident)).cloned().collect())
+        let mut newest: Vec<Told> = items.of(incident).rev().take(STORY_MAX).cloned().collect();
+        newest.reverse();
+        Ok(newest)
+    }
+
+    async fn so_far(&self, incident: IncidentId) -> Result<SoFar, Infallible> {
+        let items = self.items();
+        let lines = items.of(incident).map(|told| told.digest.len());
+        Ok(SoFar { mails: lines.clone().count(), lines: lines.sum() })
     }
 
     async fn remember_calls(&self, calls: &[(String, String)]) -> Result<(), Infallible> {

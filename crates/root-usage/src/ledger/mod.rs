@@ -55,6 +55,9 @@ impl Delivery {
     }
 }
 
+/// The most mails of an incident that are read again to tell how it went.
+pub const STORY_MAX: usize = 500;
+
 /// What names a record.
 pub type RecordKey = [u8; 32];
 
@@ -113,6 +116,15 @@ pub struct Told {
     pub digest: Vec<String>,
     /// What it opened and undid.
     pub changes: Changes,
+}
+
+/// How much was told of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SoFar {
+    /// In so many mails.
+    pub mails: usize,
+    /// So many lines for the closing mail.
+    pub lines: usize,
 }
 
 /// What became of a part that was to be kept.
@@ -228,8 +240,12 @@ pub trait Ledger {
     /// The number of an incident's next mail after the first, beginning with 2.
     fn number(&self, incident: IncidentId) -> impl Future<Output = Result<u32, Self::Error>> + Send;
 
-    /// What was told of an incident, in that order.
+    /// What was told of an incident last, in that order: of its mails at most [`STORY_MAX`], so that nobody's many mails keep
+    /// the last one away.
     fn story(&self, incident: IncidentId) -> impl Future<Output = Result<Vec<Told>, Self::Error>> + Send;
+
+    /// How much was told of an incident, all in all.
+    fn so_far(&self, incident: IncidentId) -> impl Future<Output = Result<SoFar, Self::Error>> + Send;
 
     /// Remembers for an hour who got a key of a central root session: the record of the call, by the key's id.
     fn remember_calls(&self, calls: &[(String, String)]) -> impl Future<Output = Result<(), Self::Error>> + Send;

@@ -1,4 +1,5 @@
 //! Alerts of records that a test has at hand.
+#![allow(dead_code, reason = "no test file uses all of it")]
 
 use filter_pattern::json::Json;
 use root_usage::alert::{Alert, Match, Origin};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use root_usage::incident::{Budget, IncidentId, Topic, Whose};
-use root_usage::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, RecordKey, Spent, Told};
+use root_usage::ledger::{Current, Kept, Ledger, Owner, Part, PartKey, RecordKey, SoFar, Spent, Told};
 
 use super::{Bug, Lost, World};
 
@@ -131,6 +131,10 @@ impl Ledger for World {
 
     async fn story(&self, incident: IncidentId) -> Result<Vec<Told>, Lost> {
         self.call("story", || self.0.items.story(incident)).await
+    }
+
+    async fn so_far(&self, incident: IncidentId) -> Result<SoFar, Lost> {
+        self.call("so_far", || self.0.items.so_far(incident)).await
     }
 
     async fn remember_calls(&self, calls: &[(String, String)]) -> Result<(), Lost> {

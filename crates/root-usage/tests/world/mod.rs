@@ -3,6 +3,7 @@
 mod ledger;
 mod wrong;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
@@ -44,6 +45,8 @@ pub struct Outcome {
     pub calls: usize,
     /// What went wrong. A call of the ledger that was made twice did not; a mail that was sent twice did.
     pub faults: usize,
+    /// By how much the clocks of two instances differ at most.
+    pub apart: i64,
     /// Of which incident, and why; in order. What was told without a ledger is of none.
     pub mails: Vec<Option<(String, String)>>,
     pub log: Vec<String>,
@@ -278,7 +281,10 @@ fn play(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
         attempt: 0,
     }));
     let mut state = State::default();
+    let clocks = if let Faults::Clocks(clocks) = faults { *clocks } else { SKEWS };
     match faults {
+        // Each clock that far from another one is a fault.
+        Faults::Clocks(clocks) => state.hit = clocks.iter().collect::<BTreeSet<_>>().len() - 1,
         Faults::At(call, fault) => state.faults.push((*call, *fault)),
         Faults::Any(count) => {
             for _ in 0..*count {
@@ -316,7 +322,7 @@ fn play(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
             number += 1;
             let event = planned.delivery.map_or(r#"{"tick":{}}"#, |delivery| all[delivery].1.as_str());
             let instance = usize::try_from(dice.roll(3)).unwrap();
-            let (handler, clock) = (&instances[instance], now + SKEWS[instance]);
+            let (handler, clock) = (&instances[instance], now + clocks[instance]);
             let request_id = format!("{:?}-{number}", planned.delivery);
             let future = async move {
                 let time_left = Duration::from_secs(30);
@@ -367,7 +373,8 @@ fn play(seed: u64, faults: &Faults, bug: Option<Bug>) -> Outcome {
         let id = chat["metadata"]["threadId"].as_str()?;
         Some((id.to_owned(), parsed(&mail.document)["incident"]["kind"].as_str()?.to_owned()))
     };
+    let apart = clocks.iter().max().unwrap() - clocks.iter().min().unwrap();
     let mails = state.mails.iter().map(incident).collect();
     let left = futures_util::FutureExt::now_or_never(world.0.items.parts()).unwrap().unwrap().len();
-    Outcome { records: fates, left, calls: state.calls, faults: state.hit, mails, log: state.log }
+    Outcome { records: fates, left, calls: state.calls, faults: state.hit, apart, mails, log: state.log }
 }

@@ -55,4 +55,6 @@ pub enum Faults {
     Any(usize),
     /// This, at the call of this number.
     At(usize, Fault),
+    /// The clocks of the instances are wrong by so many seconds.
+    Clocks([i64; 3]),
 }

@@ -14,8 +14,8 @@ use crate::history::History;
 use crate::ledger::Ledger;
 use crate::notify::Notify;
 
-/// How long a mail waits for the ledger.
-pub(super) const LEDGER_TIME: Duration = Duration::from_millis(1500);
+/// How long the mails of an invocation wait for the ledger, all in all, before they go out; and a question of any other kind.
+pub(in super::super) const LEDGER_TIME: Duration = Duration::from_millis(1500);
 
 /// How long the ledger is left alone after it failed.
 const LEDGER_RESTS: Duration = Duration::from_secs(60);
@@ -38,6 +38,18 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         call: impl Future<Output = Result<T, L::Error>>,
     ) -> Option<T> {
         let answer = if self.is_resting(run) { None } else { Some(timeout(LEDGER_TIME, call).await) };
+        self.answered(run, answer)
+    }
+
+    /// What the ledger answers before a mail that somebody waits for: all such questions of an invocation have one time.
+    pub(super) async fn ask_before_mail<T>(
+        &self,
+        run: &mut Run<'_>,
+        call: impl Future<Output = Result<T, L::Error>>,
+    ) -> Option<T> {
+        let began = Instant::now();
+        let answer = if self.is_resting(run) { None } else { Some(timeout(run.ledger, call).await) };
+        run.ledger = run.ledger.saturating_sub(began.elapsed());
         self.answered(run, answer)
     }
 

@@ -36,8 +36,8 @@ impl Collected {
     /// A part that was claimed, and what it tells, if all of it wasn't told since.
     pub(super) fn add_part(&mut self, part: &Part, found: Option<Alert>) {
         self.parts.push(part.key);
-        // Whoever had it before may have told it, and not said so.
-        self.again |= part.tries > 1;
+        // Whoever had it before may have told it, and not said so; and so may whoever kept it and did not put it to wait.
+        self.again |= part.tries > 1 || part.incident.is_none();
         found.into_iter().for_each(|found| self.add(found));
     }
 

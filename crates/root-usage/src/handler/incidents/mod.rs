@@ -7,6 +7,7 @@ mod tick;
 mod work;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::future::{join, join_all, try_join};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::memory::{Key, Limited};
 use super::{Handler, HandlerError, Run, reading};
 use crate::alert::{Alert, Origin};
-use crate::batch::Inflated;
+use crate::batch::{Batch, Inflated};
 use crate::directory::{Directory, names};
 use crate::email::{Chapter, digest};
 use crate::history::{Answers, History};
@@ -24,7 +25,7 @@ use crate::ledger::{Delivery, Ledger, Part, PartKey, Told};
 use crate::notify::Notify;
 use crate::record::Record;
 use crate::report::Report;
-use answer::LEDGER_TIME;
+pub(super) use answer::LEDGER_TIME;
 use collected::{Collected, TOGETHER_BYTES, gone, is_told, keys, new_in, record, unexplained, with_calls};
 use work::{Begun, Entry, Work};
 
@@ -34,6 +35,9 @@ const LATELY: SignedDuration = SignedDuration::from_mins(15);
 
 /// The most parts that a mail at once takes along: each costs some round trips.
 const TAKEN_ALONG: usize = 50;
+
+/// What is left of a mail's time with the ledger when nothing more is taken along: for its number.
+const NUMBERING: Duration = Duration::from_millis(500);
 
 /// Of records that were told, whether that was lately.
 pub(super) fn lately(told: HashMap<Key, Timestamp>, now: Timestamp) -> HashMap<Key, bool> {
@@ -61,13 +65,13 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             parts.into_iter().map(|(whose, part)| (delivery.part(portion, &whose), whose, part)).collect();
         // All that has to be known, asked for at once.
         let resting = self.is_resting(run);
-        let event = run.event;
+        let (event, time, began) = (run.event, run.ledger, Instant::now());
         let begin = parts.iter().map(|(key, whose, _)| async {
-            if resting { None } else { Some(timeout(LEDGER_TIME, work.begin(*key, event, whose)).await) }
+            if resting { None } else { Some(timeout(time, work.begin(*key, event, whose)).await) }
         });
-        let known =
-            async { if resting { None } else { Some(timeout(LEDGER_TIME, self.known(ledger, &parts, keys)).await) } };
+        let known = async { if resting { None } else { Some(timeout(time, self.known(ledger, &parts, keys)).await) } };
         let (begun, known) = join(join_all(begin), known).await;
+        run.ledger = time.saturating_sub(began.elapsed());
         // Without an answer none is taken for told.
         let (told, calls) = self.answered(run, known).unwrap_or_default();
         let told = lately(told, run.now);
@@ -100,7 +104,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         alert: Alert,
         told: &HashMap<Key, bool>,
     ) -> Result<(), HandlerError<N::Error>> {
-        if self.ask_ledger(run, work.ledger.is_told(key)).await == Some(true) {
+        if self.ask_before_mail(run, work.ledger.is_told(key)).await == Some(true) {
             run.report.matched -= alert.matched();
             run.report.duplicate += alert.matched();
             return Ok(());
@@ -138,7 +142,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
     ) -> Result<(), HandlerError<N::Error>> {
         let count = part.matched() + part.unreadable.len();
         let entry = match begun {
-            Some(begun) => self.ask_ledger(run, work.enter(key, whose, &part, begun)).await,
+            Some(begun) => self.ask_before_mail(run, work.enter(key, whose, &part, begun)).await,
             None => None,
         };
         let (occasion, again) = match entry {
@@ -176,7 +180,7 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         };
         let Some(alert) = alert else { return Ok(()) };
         let (id, is_first) = (occasion.id, occasion.kind == Kind::First);
-        let chapter = self.ask_ledger(run, work.chapter(whose, occasion, &parts, &changes(&alert))).await;
+        let chapter = self.ask_before_mail(run, work.chapter(whose, occasion, &parts, &changes(&alert))).await;
         self.tell_now(run, &alert, chapter.as_ref()).await?;
         run.report.reported += matched;
         let told = self.what_is_told(chapter.as_ref().map(|chapter| chapter.id), &alert);
@@ -199,7 +203,23 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         key: PartKey,
         part: Alert,
     ) -> (Vec<PartKey>, Option<Alert>) {
-        let waiting = self.ask_ledger(run, work.waiting(id)).await.unwrap_or_default();
+        // What is harmless delays nothing: only what is left of this mail's time with the ledger is for it.
+        let (time, began) = (run.ledger, Instant::now());
+        let until = run.deadlines.lookups.min(began + time.saturating_sub(NUMBERING));
+        let taken = self.take_along(run, work, id, (key, part), until).await;
+        run.ledger = time.saturating_sub(began.elapsed()).max(time.min(NUMBERING));
+        taken
+    }
+
+    async fn take_along(
+        &self,
+        run: &mut Run<'_>,
+        work: &Work<'_, L>,
+        id: IncidentId,
+        (key, part): (PartKey, Alert),
+        until: Instant,
+    ) -> (Vec<PartKey>, Option<Alert>) {
+        let waiting = self.ask_until(run, until, work.waiting(id)).await.unwrap_or_default();
         if waiting.is_empty() {
             return (vec![key], Some(part));
         }
@@ -208,11 +228,11 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         collected.add(part);
         for part in waiting.into_iter().take(TAKEN_ALONG) {
             // The rest goes into the next update: this one is waited for.
-            if collected.bytes > TOGETHER_BYTES || (self.clock)() >= run.deadlines.lookups {
+            if collected.bytes > TOGETHER_BYTES || (self.clock)() >= until {
                 break;
             }
-            let Some(part) = self.ask_ledger(run, work.claim(&part)).await.flatten() else { continue };
-            if let Some(found) = self.ask_until(run, run.deadlines.lookups, self.read_again(work, &part)).await {
+            let Some(part) = self.ask_until(run, until, work.claim(&part)).await.flatten() else { continue };
+            if let Some(found) = self.ask_until(run, until, self.read_again(work, &part)).await {
                 collected.add_part(&part, found);
             }
         }
@@ -226,39 +246,63 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             return Ok(gone(part, "can't be read"));
         };
         let batch = reading::candidates(&inflated, &self.config.rules);
-        let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
-        let (mut collected, mut is_theirs) = (Collected::default(), false);
-        while !reading.is_over() {
-            let found = reading.next(&mut Report::default(), &|| true);
-            let matches = found.matches.into_iter().map(|(found, _)| found).collect();
-            let alert = Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside());
-            let Some(alert) = alert else { continue };
-            let theirs: Vec<Alert> = match by_identity(alert) {
-                Ok(parts) => {
-                    let theirs = parts.into_iter().filter(|(whose, _)| part.whole || *whose == part.whose);
-                    theirs.map(|(_, found)| found).collect()
-                }
-                // With other rules than before it may have more identities.
-                Err(alert) => vec![*alert],
-            };
-            for found in theirs {
-                is_theirs = true;
-                let unexplained = unexplained([&found]);
-                if !unexplained.is_empty() {
-                    let calls = work.ledger.calls(&unexplained).await?;
-                    collected.beside.extend(calls.values().filter_map(|call| record(call)));
-                }
-                let keys: Vec<Key> = if inflated.is_forced() { Vec::new() } else { keys(&found) };
-                let told = if keys.is_empty() { HashMap::new() } else { work.ledger.told_of(&keys).await? };
-                if let Some(found) = found.without(|record| is_told(record, &told)) {
-                    collected.add(found);
-                }
+        // The other portions of its delivery are other parts, which are told by themselves.
+        let own = self.portions(&batch).find_map(|(portion, alert)| match by_identity(alert) {
+            Ok(parts) => {
+                let delivery = Delivery::of(&event);
+                parts.into_iter().find(|(whose, _)| delivery.part(portion, whose) == part.key).map(|(_, found)| found)
             }
-        }
-        if !is_theirs {
+            Err(_) => None,
+        });
+        let theirs = match own {
+            Some(found) => vec![found],
+            // With other rules than before, or after time ran out, it was taken apart elsewhere.
+            None => self.all_of(part, &batch),
+        };
+        if theirs.is_empty() {
             return Ok(gone(part, "matches no rule any more"));
         }
+        let mut collected = Collected::default();
+        for found in theirs {
+            let unexplained = unexplained([&found]);
+            if !unexplained.is_empty() {
+                let calls = work.ledger.calls(&unexplained).await?;
+                collected.beside.extend(calls.values().filter_map(|call| record(call)));
+            }
+            let keys: Vec<Key> = if inflated.is_forced() { Vec::new() } else { keys(&found) };
+            let told = if keys.is_empty() { HashMap::new() } else { work.ledger.told_of(&keys).await? };
+            if let Some(found) = found.without(|record| is_told(record, &told)) {
+                collected.add(found);
+            }
+        }
         Ok(collected.done().1)
+    }
+
+    /// What a delivery tells, one portion after the other as when it came, so that there is one of them in memory.
+    fn portions<'b>(&'b self, batch: &'b Batch<'b>) -> impl Iterator<Item = (usize, Alert)> + 'b {
+        let mut reading = reading::Batch::new(&batch.log_events, &self.config.rules);
+        let next = move || {
+            (!reading.is_over()).then(|| {
+                let found = reading.next(&mut Report::default(), &|| true);
+                let matches = found.matches.into_iter().map(|(found, _)| found).collect();
+                Alert::new(Origin::from(&batch.data), matches, found.unreadable, reading.beside())
+            })
+        };
+        let portions = std::iter::from_fn(next).enumerate();
+        portions.filter_map(|(portion, alert)| Some((portion, alert?)))
+    }
+
+    /// All of a delivery that is of a part's identity.
+    fn all_of(&self, part: &Part, batch: &Batch<'_>) -> Vec<Alert> {
+        let theirs = |alert| match by_identity(alert) {
+            Ok(parts) => {
+                let theirs = parts.into_iter().filter(|(whose, _)| part.whole || *whose == part.whose);
+                theirs.map(|(_, found)| found).collect()
+            }
+            // With other rules than before it may have more identities.
+            Err(alert) => vec![*alert],
+        };
+        self.portions(batch).flat_map(|(_, alert)| theirs(alert)).collect()
     }
 
     async fn tell_now(

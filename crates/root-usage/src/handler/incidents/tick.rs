@@ -2,7 +2,7 @@
 
 use std::mem::take;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::{Handler, HandlerError, Run};
@@ -208,9 +208,9 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         closing: Part,
         collected: Collected,
     ) -> Result<(), HandlerError<N::Error>> {
-        let known = try_join(work.ledger.story(id), work.ledger.current(whose));
+        let known = try_join3(work.ledger.story(id), work.ledger.so_far(id), work.ledger.current(whose));
         // Without an answer, whoever claims it next tells it.
-        let Some((story, goes_on)) = self.ask_ledger(run, known).await else { return Ok(()) };
+        let Some((story, so_far, goes_on)) = self.ask_ledger(run, known).await else { return Ok(()) };
         let (mut parts, alert) = collected.done();
         let mut told = Told { incident: Some(id), ..Told::default() };
         // An incident that told nothing after its first mail is not closed by another one.
@@ -222,9 +222,12 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
             let accounts = whose.account();
             let deadline = run.deadlines.lookups.min(Instant::now() + self.config.names.timeout());
             let names = look_up(&self.directory, accounts.into_iter(), deadline).await;
+            // What was not read again is only counted: a mail shows the last lines.
+            let read: usize = story.iter().map(|told| told.digest.len()).sum();
+            let unread = so_far.lines.saturating_sub(read);
             let lines: Vec<&str> =
                 story.iter().chain([&told]).flat_map(|told| &told.digest).map(String::as_str).collect();
-            let ending = Ending { story: &lines, last: alert.as_ref(), goes_on: goes_on.is_some() };
+            let ending = Ending { story: &lines, unread, last: alert.as_ref(), goes_on: goes_on.is_some() };
             let fits = |message: &Message| self.notify.fits(message);
             let message = Message::closing(&chapter, whose, &ending, &names, &self.config.style, fits);
             self.publish(run, &message).await?;
@@ -235,25 +238,49 @@ impl<N: Notify, H: History, D: Directory, L: Ledger> Handler<N, H, D, L> {
         Ok(())
     }
 
-    /// Says what is open.
+    /// Says what is open, and what waits though it is over or has no incident yet.
     pub(in super::super) async fn list(&self, run: &mut Run<'_>, (ledger, _): &(L, Pace)) {
         let open = async {
-            let (current, parts) = try_join(ledger.all_current(), ledger.parts()).await?;
-            let mails = try_join_all(current.iter().map(|current| ledger.story(current.id))).await?;
-            let open = current.into_iter().zip(mails).map(|(Current { whose, id, opened, last, .. }, mails)| {
-                let waiting = || parts.iter().filter(|part| part.whose == whose && !part.closes);
-                OpenIncident {
-                    id: id.to_string(),
-                    who: whose.to_string(),
-                    opened,
-                    last,
-                    mails: mails.iter().filter(|told| told.incident.is_some()).count(),
-                    waiting: waiting().count(),
-                    until: waiting().map(|part| part.due).min(),
-                }
+            let (current, mut parts) = try_join(ledger.all_current(), ledger.parts()).await?;
+            let mut all: Vec<(Option<IncidentId>, OpenIncident)> = Vec::new();
+            for Current { whose, id, opened, last, .. } in current {
+                let is_its = |part: &mut Part| {
+                    part.whose == whose && !part.closes && part.incident.is_none_or(|incident| incident == id)
+                };
+                let waiting: Vec<Part> = parts.extract_if(.., is_its).collect();
+                let open = listed(&whose, Some(id), &waiting);
+                all.push((Some(id), OpenIncident { opened: Some(opened), last: Some(last), ..open }));
+            }
+            while let Some(first) = parts.first().cloned() {
+                let is_its = |part: &mut Part| part.whose == first.whose && part.incident == first.incident;
+                let waiting: Vec<Part> = parts.extract_if(.., is_its).collect();
+                let opened = waiting.iter().find_map(|part| part.opened);
+                let over = listed(&first.whose, first.incident, &waiting);
+                all.push((first.incident, OpenIncident { opened, ..over }));
+            }
+            let counted = all.into_iter().map(|(id, open)| async move {
+                let mails = match id {
+                    Some(id) => ledger.so_far(id).await?.mails,
+                    None => 0,
+                };
+                Ok(OpenIncident { mails, ..open })
             });
-            Ok(open.collect())
+            try_join_all(counted).await
         };
         run.report.incidents = self.ask_ledger(run, open).await;
+    }
+}
+
+/// What is listed of an incident, given what waits of it.
+fn listed(whose: &Whose, id: Option<IncidentId>, waiting: &[Part]) -> OpenIncident {
+    OpenIncident {
+        id: id.map(|id| id.to_string()),
+        who: whose.to_string(),
+        opened: None,
+        last: None,
+        mails: 0,
+        waiting: waiting.iter().filter(|part| !part.closes).count(),
+        closing: waiting.iter().any(|part| part.closes),
+        until: waiting.iter().map(|part| part.due).min(),
     }
 }

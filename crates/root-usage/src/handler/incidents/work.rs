@@ -25,6 +25,9 @@ const LEASE: SignedDuration = SignedDuration::from_secs(5);
 /// A lease further ahead than this is the work of a wrong clock.
 const LEASE_MAX: SignedDuration = SignedDuration::from_secs(60);
 
+/// The longest that something grave waits because its minute had a mail already.
+const MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
 /// Of how many parts it is asked whether one was to go out at once. That one is due first.
 const WAITED_MAX: usize = 5;
 
@@ -165,7 +168,8 @@ impl<'l, L: Ledger> Work<'l, L> {
                 let occasion = Occasion { id: incident, kind, why, opened: Some(opened) };
                 return Ok(Entry::Tell { occasion, again });
             }
-            Spent::From(due) => due,
+            // The clock of whoever had the minute may be ahead.
+            Spent::From(due) => due.min(self.now.saturating_add(MINUTE).unwrap_or(Timestamp::MAX)),
             Spent::Never => self.now.saturating_add(wait(part).at(&self.pace)).unwrap_or(Timestamp::MAX),
         };
         self.ledger.wait(key, self.owner, incident, due).await?;
