@@ -68,7 +68,7 @@ RECORDS_A_BATCH = 1000
 TICKS = SECONDS // 60
 # What the ledger is asked. A query that finds nothing costs a read unit, if it has to see the newest writes.
 TICK_READS = 2
-ALERT_WRITES = 12 + 30  # a delivery of 2 kB that is stored; its incident, what is new in it, and that it was told
+ALERT_WRITES = 12 + 31  # a delivery of 2 kB that is stored; its incident, what is new in it, that it was told, and how much was
 # Mails of an incident after the first: an update or the closing mail, in an hour of its own.
 FOLLOWING = 1
 # Whether the heartbeat's invocation publishes the function's metrics too. A metric is billed for each hour
