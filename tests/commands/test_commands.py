@@ -32,6 +32,7 @@ KINDS = {
     "ec2 revoke-security-group-ingress",
     "ec2 stop-instances",
     "iam delete-access-key",
+    "iam delete-group",
     "iam delete-group-policy",
     "iam delete-instance-profile",
     "iam delete-login-profile",

@@ -254,7 +254,7 @@ fn a_mail_that_came_at_once_says_why() {
         (
             Some(Reason::Change),
             Some("change"),
-            "because ec2 RunInstances is a change of a kind that is new in this incident",
+            "because it has the first ec2 RunInstances in this incident",
             "初めての種類の変更（ec2 RunInstances）のため",
         ),
         (Some(Reason::SignIn), Some("sign-in"), "because it is a new sign-in", "新しいサインインのため"),

@@ -19,6 +19,13 @@ struct Row {
     mails: &'static [(i64, &'static str)],
 }
 
+fn shared_with(account: &str) -> Deed {
+    let added = json!({ "add": { "items": [{ "userId": account }] } });
+    let parameters =
+        json!({ "snapshotId": "snap-1", "createVolumePermission": added, "attributeType": "CREATE_VOLUME_PERMISSION" });
+    Deed::new("ec2", "ModifySnapshotAttribute").with("requestParameters", parameters)
+}
+
 fn rows() -> Vec<Row> {
     let row = |what, deliveries: &[(i64, &[Deed])], mails| Row { what, deliveries: each(deliveries), mails };
     let sign_in = &[Deed::sign_in()][..];
@@ -85,6 +92,11 @@ fn rows() -> Vec<Row> {
         row(
             "a deed without parameters is always new",
             &[opened, (300, &[Deed::new("iam", "CreateAccessKey")]), (420, &[Deed::new("iam", "CreateAccessKey")])],
+            &[(0, "first"), (300, "at-once"), (420, "at-once"), (4020, "closing")],
+        ),
+        row(
+            "of a deed all parameters count, those in a list too",
+            &[opened, (300, &[shared_with("444455556666")]), (420, &[shared_with("777788889999")])],
             &[(0, "first"), (300, "at-once"), (420, "at-once"), (4020, "closing")],
         ),
         row(

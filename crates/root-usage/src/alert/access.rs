@@ -118,7 +118,7 @@ pub struct Issued {
 /// A call that returned a key.
 #[derive(Debug, Clone)]
 enum Call {
-    AssumeRoot(Record),
+    AssumeRoot(Box<Record>),
     GetSessionToken { by_long_lived_key: bool },
     Token,
 }
@@ -153,7 +153,7 @@ impl Issued {
             record.event_time().map(|time| (account, time))
         };
         let call = match record.event_name() {
-            Some("AssumeRoot") => Call::AssumeRoot(record.clone()),
+            Some("AssumeRoot") => Call::AssumeRoot(Box::new(record.clone())),
             Some("GetSessionToken") => Call::GetSessionToken { by_long_lived_key: record.by_long_lived_key() },
             Some("ConsoleLogin") if record.is_root() => {
                 if let Some((account, time)) = at() {
@@ -192,7 +192,7 @@ pub(crate) fn decide<'r>(
         return (Access::LongLivedKey, None);
     }
     if let Some(Call::AssumeRoot(call)) = call() {
-        return (Access::CentralRootSession, Some(call.clone()));
+        return (Access::CentralRootSession, Some((**call).clone()));
     }
     let access = if any(|record| record.assumed_root() && record.event_name() != Some("AssumeRoot")) {
         Access::CentralRootSession

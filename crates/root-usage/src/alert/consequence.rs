@@ -6,6 +6,7 @@ mod known;
 #[cfg(test)]
 mod tests;
 
+use filter_pattern::json::Json;
 use serde::Serialize;
 
 use super::Access;
@@ -87,12 +88,16 @@ pub fn category(record: &Record) -> Category {
 /// Whether a setting that can expose data is set to what protects it: a change like any other.
 ///
 /// Source: Amazon S3 API Reference, `PutBucketVersioning`, `PutPublicAccessBlock`.
-fn protects(record: &Record) -> bool {
+pub(crate) fn protects(record: &Record) -> bool {
     let set = |path: [&str; 3], to: &str| record.text(&path).is_some_and(|text| text.eq_ignore_ascii_case(to));
     match (record.service(), record.event_name()) {
         (Some("s3"), Some("PutBucketVersioning")) => {
-            let of = |field| ["requestParameters", "VersioningConfiguration", field];
-            set(of("Status"), "Enabled") && !set(of("MfaDelete"), "Disabled")
+            let path = ["requestParameters", "VersioningConfiguration"];
+            let fields = record.value(&path).and_then(Json::as_object);
+            // However it is spelled, and whatever it is set to.
+            let names_mfa =
+                fields.is_some_and(|fields| fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("mfadelete")));
+            set([path[0], path[1], "Status"], "Enabled") && !names_mfa
         }
         (Some("s3"), Some("PutBucketPublicAccessBlock" | "PutAccountPublicAccessBlock")) => {
             ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]

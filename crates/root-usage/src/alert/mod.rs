@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 pub use access::{Access, EVIDENCE, Issued};
 pub use consequence::{Category, Deed, Known, Unseen, deed, known};
 pub(crate) use consequence::{
-    Gravity, acts_unseen, category, is_own_credential, is_own_key, known_of, reads_secret, severity_of_deed,
+    Gravity, acts_unseen, category, is_own_credential, is_own_key, known_of, protects, reads_secret, severity_of_deed,
 };
 pub use group::Attribution;
 pub use held::{Counts, Held, HeldKind, Tally};

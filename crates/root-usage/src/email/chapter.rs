@@ -16,7 +16,7 @@ use super::{Budget, Clean, Message, SMS_MAX, Style, Subject};
 use crate::alert::Alert;
 use crate::directory::Names;
 use crate::history::Answers;
-use crate::incident::{IncidentId, Kind, Open, Pace, Reason, Whose};
+use crate::incident::{IncidentId, Kind, Open, Pace, Reason, Whose, lines};
 use crate::record::is_account;
 
 /// The most lines of a closing mail's story: what is more is counted. Fifteen hundred of the longest fit into a message.
@@ -108,7 +108,7 @@ fn is_zero(count: &usize) -> bool {
 
 impl Incident {
     pub fn new(chapter: &Chapter, style: &Style) -> Self {
-        let things = things(&chapter.open);
+        let things = lines(&chapter.open);
         Self {
             id: chapter.id.to_string(),
             number: chapter.number,
@@ -159,18 +159,6 @@ fn named(what: &str, reason: Option<Reason>, style: &Style) -> String {
     }
 }
 
-/// What is open, a line for each thing, and for those together that one command undoes.
-pub(super) fn things(open: &[Open]) -> Vec<Open> {
-    let mut things: Vec<Open> = Vec::new();
-    for each in open {
-        match things.iter_mut().find_map(|thing| Some((thing.with(each)?, thing))) {
-            Some((both, thing)) => *thing = both,
-            None => things.push(each.clone()),
-        }
-    }
-    things
-}
-
 impl OpenLine {
     fn new(open: &Open) -> Self {
         let values = open.values.iter().map(|value| Clean::name(value)).collect();
@@ -199,10 +187,12 @@ pub(super) struct Closing<'a> {
 }
 
 impl Closing<'_> {
-    /// Where most of it came from. A line says where it came from only if that is elsewhere.
+    /// Where most of it came from. A line says where it came from only if that is elsewhere; so there is none if one doesn't
+    /// know.
     pub fn from(&self) -> Option<&str> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, from) in self.story.iter().filter_map(|line| line.split_once(FROM)) {
+        for line in self.story {
+            let (_, from) = line.split_once(FROM)?;
             *counts.entry(from).or_default() += 1;
         }
         counts.into_iter().max_by_key(|(_, count)| *count).map(|(from, _)| from)
@@ -210,6 +200,15 @@ impl Closing<'_> {
 
     /// The story in order of time, the mail's own day left out. A line that begins with no time is of its mail's last.
     pub fn lines(&self) -> Vec<String> {
+        let usual = self.from();
+        let told = |line: &str| match line.split_once(FROM) {
+            Some((what, from)) if Some(from) == usual => what.to_owned(),
+            _ => whole(line),
+        };
+        self.in_order().into_iter().map(told).collect()
+    }
+
+    fn in_order(&self) -> Vec<&str> {
         let mut last = "";
         let mut lines: Vec<(&str, &str)> = Vec::new();
         for line in self.story {
@@ -217,12 +216,8 @@ impl Closing<'_> {
             lines.push((last, line));
         }
         lines.sort_by_key(|(time, _)| *time);
-        let (day, usual) = (self.incident.day(), self.from());
-        let told = |line: &str| match line.split_once(FROM) {
-            Some((what, from)) if Some(from) == usual => what.to_owned(),
-            _ => whole(line),
-        };
-        lines.into_iter().map(|(_, line)| told(line.strip_prefix(&day).unwrap_or(line))).collect()
+        let day = self.incident.day();
+        lines.into_iter().map(|(_, line)| line.strip_prefix(&day).unwrap_or(line)).collect()
     }
 }
 
@@ -231,7 +226,7 @@ const FROM: char = '\t';
 
 /// A line of a digest, with where it came from at its end.
 pub(super) fn whole(line: &str) -> String {
-    line.replace(FROM, ", ")
+    line.replace(FROM, "; ")
 }
 
 /// The time that a line of a story begins with: `2026-11-24 09:27:14`.
@@ -346,7 +341,7 @@ impl Message {
         let told = || {
             Ok(Told {
                 paragraphs: 1,
-                deeds: closing.lines(),
+                deeds: closing.in_order().into_iter().map(whole).collect(),
                 steps: undoing(&closing.incident.open, &message.text),
                 accounts: closing.account.iter().map(ToString::to_string).collect(),
                 chapter: Some(chapter),

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::account::Account;
-use super::chapter::{Chapter, things};
+use super::chapter::Chapter;
 use super::verdict::{Labels, Verdict, who};
 use crate::alert::{Action, Alert, Category};
 use crate::directory::Names;
-use crate::incident::{Kind, Whose};
+use crate::incident::{Kind, Whose, lines};
 
 /// The most characters an SNS subject may have.
 ///
@@ -93,7 +93,7 @@ impl Subject {
     /// The subject of the mail that closes an incident.
     pub(super) fn closing(account: Option<&Account>, whose: &Whose, goes_on: bool, chapter: &Chapter) -> Self {
         let minutes = chapter.pace.quiet.as_mins();
-        let open = match things(&chapter.open).len() + chapter.more {
+        let open = match lines(&chapter.open).len() + chapter.more {
             0 => String::new(),
             1 => ", 1 thing to undo".to_owned(),
             count => format!(", {count} things to undo"),

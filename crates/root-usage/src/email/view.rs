@@ -19,6 +19,7 @@ use super::{Budget, Clean, Style};
 use crate::alert::{Access, Action, Actor, Alert, Category, Identity, Severity, Signal, signals};
 use crate::directory::Names;
 use crate::history::{Answered, Answers};
+use crate::incident::Kind;
 use crate::record::{Outcome, Record};
 use crate::rule::Rule;
 
@@ -278,6 +279,16 @@ impl View {
     /// Whether the event history was to be looked up for anyone.
     pub(super) fn has_history(&self) -> bool {
         self.actors.iter().any(|actor| actor.history.is_some())
+    }
+
+    /// Whether the reader was asked before, in an earlier mail of the incident.
+    pub(super) fn is_at_once(&self) -> bool {
+        self.incident.as_ref().is_some_and(|incident| incident.kind == Kind::AtOnce)
+    }
+
+    /// Whether the mail ends with what undoes what it tells.
+    pub(super) fn lists_undoing(&self) -> bool {
+        self.incident.as_ref().is_some_and(|incident| !incident.open.is_empty())
     }
 
     /// Whether the mail needs more than the facts of its first action.

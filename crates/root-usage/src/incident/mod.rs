@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use news::{ALL, BEYOND, IN_ALL, IN_ALL_BEYOND, IN_INCIDENT};
 pub use news::{Budget, News, Reason, Topic, news, together};
-pub use open::{Changes, Open, Undone, changes, open};
+pub use open::{Changes, Open, Undone, changes, lines, open};
 pub use pace::{Pace, Wait, wait};
 pub use whose::{IDENTITIES_MAX, Whose, by_identity};
 

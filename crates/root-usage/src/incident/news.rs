@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use filter_pattern::json::Json;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -151,42 +150,10 @@ fn of_action(action: &Action) -> Vec<News> {
 
 /// What names a deed. Of one without parameters nobody knows whether it was the same.
 fn deed(record: &Record, [service, event]: [&str; 2]) -> Topic {
-    let parameters = match record.value(&["requestParameters"]) {
-        None | Some(Json::Null) => return once("deed", record),
-        Some(Json::Object(fields)) if fields.iter().len() == 0 => return once("deed", record),
-        Some(parameters) => parameters,
-    };
-    let mut digest = Sha256::new();
-    add(&mut digest, parameters);
+    let Some(parameters) = record.parameters() else { return once("deed", record) };
     let outcome = if record.outcome().may_have_worked() { "done" } else { "not done" };
     let region = record.region().unwrap_or_default();
-    topic("deed", &[service, event, outcome, region, &format!("{:?}", digest.finalize())])
-}
-
-/// Adds a value, so that no two different ones come to the same.
-fn add(digest: &mut Sha256, value: &Json<'_>) {
-    let mut text = |kind: u8, text: &str| {
-        digest.update([kind]);
-        digest.update((text.len() as u64).to_be_bytes());
-        digest.update(text);
-    };
-    match value {
-        Json::Null => text(0, ""),
-        Json::Bool(value) => text(1, if *value { "true" } else { "false" }),
-        Json::Number(number) => text(2, number),
-        Json::String(string) => text(3, string),
-        Json::Array(values) => {
-            text(4, &values.len().to_string());
-            values.iter().for_each(|value| add(digest, value));
-        }
-        Json::Object(fields) => {
-            text(5, &fields.iter().len().to_string());
-            for (key, value) in fields.iter() {
-                add(digest, &Json::String(key.into()));
-                add(digest, value);
-            }
-        }
-    }
+    topic("deed", &[service, event, outcome, region, &format!("{parameters:?}")])
 }
 
 /// The session of a record that is no sign-in.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::news::{Topic, topic};
-use crate::alert::{Action, Alert};
+use crate::alert::{Action, Alert, protects};
 use crate::detail::{Detail, Label};
 use crate::record::Record;
 
@@ -97,6 +97,8 @@ struct Row {
     own: bool,
     /// What a call must be to leave something behind. Where it isn't, and the same action undoes, it does.
     leaves: fn(&Record) -> bool,
+    /// What a call of what undoes it must be to undo it.
+    undoes: fn(&Record) -> bool,
 }
 
 const INSTANCE: &str = "the instances' ids";
@@ -107,12 +109,6 @@ const RULE: &str = "the ids of a security group's rules";
 /// Whether a record says that something protective is off.
 fn switches_off(record: &Record) -> bool {
     record.details().iter().any(|found| matches!(found, Detail::Named { label: Label::Off, .. }))
-}
-
-/// Whether a trail is told to write somewhere, which may be elsewhere, or that something of it is off.
-fn redirects(record: &Record) -> bool {
-    let elsewhere = |found: &Detail| matches!(found, Detail::Named { label: Label::Destination, .. });
-    switches_off(record) || record.details().iter().any(elsewhere)
 }
 
 /// Whether a trail may record less than all management events. What advanced selectors come to isn't looked at.
@@ -133,7 +129,17 @@ const fn row(
     undone: (&'static [&'static str], &'static [&'static str]),
     command: &'static str,
 ) -> Row {
-    Row { service, made, names, undone, command, replaces: command.is_empty(), own: false, leaves: |_| true }
+    Row {
+        service,
+        made,
+        names,
+        undone,
+        command,
+        replaces: command.is_empty(),
+        own: false,
+        leaves: |_| true,
+        undoes: |_| true,
+    }
 }
 
 /// What may have taken the place of something.
@@ -154,7 +160,17 @@ const fn setting(
     leaves: fn(&Record) -> bool,
     command: &'static str,
 ) -> Row {
-    Row { service, made, names, undone: (&[], names), command, replaces: command.is_empty(), own: false, leaves }
+    Row {
+        service,
+        made,
+        names,
+        undone: (&[], names),
+        command,
+        replaces: command.is_empty(),
+        own: false,
+        leaves,
+        undoes: |_| true,
+    }
 }
 
 const BLOCK_PUBLIC: &str = "aws s3api put-public-access-block --bucket {0} --public-access-block-configuration BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
@@ -163,33 +179,37 @@ const BLOCK_PUBLIC: &str = "aws s3api put-public-access-block --bucket {0} --pub
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     row("iam", "CreateRole", &["roleName"], (&["DeleteRole"], &["roleName"]), "aws iam delete-role --role-name {0}"),
-    row("iam", "AttachRolePolicy", &["roleName", "policyArn"], (&["DetachRolePolicy"], &["roleName", "policyArn"]), "aws iam detach-role-policy --role-name {0} --policy-arn {1}"),
+    replacing(row("iam", "AttachRolePolicy", &["roleName", "policyArn"], (&["DetachRolePolicy"], &["roleName", "policyArn"]), "aws iam detach-role-policy --role-name {0} --policy-arn {1}")),
     replacing(row("iam", "PutRolePolicy", &["roleName", "policyName"], (&["DeleteRolePolicy"], &["roleName", "policyName"]), "aws iam delete-role-policy --role-name {0} --policy-name {1}")),
+    row("iam", "CreateGroup", &["groupName"], (&["DeleteGroup"], &["groupName"]), "aws iam delete-group --group-name {0}"),
+    row("iam", "UpdateUser", &["userName", "newUserName"], (&[], &[]), ""),
+    row("iam", "UpdateGroup", &["groupName", "newGroupName"], (&[], &[]), ""),
     row("iam", "CreateUser", &["userName"], (&["DeleteUser"], &["userName"]), "aws iam delete-user --user-name {0}"),
-    row("iam", "AttachUserPolicy", &["userName", "policyArn"], (&["DetachUserPolicy"], &["userName", "policyArn"]), "aws iam detach-user-policy --user-name {0} --policy-arn {1}"),
+    replacing(row("iam", "AttachUserPolicy", &["userName", "policyArn"], (&["DetachUserPolicy"], &["userName", "policyArn"]), "aws iam detach-user-policy --user-name {0} --policy-arn {1}")),
     replacing(row("iam", "PutUserPolicy", &["userName", "policyName"], (&["DeleteUserPolicy"], &["userName", "policyName"]), "aws iam delete-user-policy --user-name {0} --policy-name {1}")),
     row("iam", "UpdateAssumeRolePolicy", &["roleName"], (&["DeleteRole"], &["roleName"]), ""),
-    row("iam", "AddUserToGroup", &["groupName", "userName"], (&["RemoveUserFromGroup"], &["groupName", "userName"]), "aws iam remove-user-from-group --group-name {0} --user-name {1}"),
-    row("iam", "AttachGroupPolicy", &["groupName", "policyArn"], (&["DetachGroupPolicy"], &["groupName", "policyArn"]), "aws iam detach-group-policy --group-name {0} --policy-arn {1}"),
+    replacing(row("iam", "AddUserToGroup", &["groupName", "userName"], (&["RemoveUserFromGroup"], &["groupName", "userName"]), "aws iam remove-user-from-group --group-name {0} --user-name {1}")),
+    replacing(row("iam", "AttachGroupPolicy", &["groupName", "policyArn"], (&["DetachGroupPolicy"], &["groupName", "policyArn"]), "aws iam detach-group-policy --group-name {0} --policy-arn {1}")),
     replacing(row("iam", "PutGroupPolicy", &["groupName", "policyName"], (&["DeleteGroupPolicy"], &["groupName", "policyName"]), "aws iam delete-group-policy --group-name {0} --policy-name {1}")),
     row("iam", "CreatePolicyVersion", &["policyArn"], (&["DeletePolicy"], &["policyArn"]), ""),
-    row("iam", "DeactivateMFADevice", &["userName", "serialNumber"], (&["EnableMFADevice"], &["userName", "serialNumber"]), ""),
+    row("iam", "DeactivateMFADevice", &["userName", "serialNumber"], (&[], &[]), ""),
     row("iam", "CreateLoginProfile", &["userName"], (&["DeleteLoginProfile"], &["userName"]), "aws iam delete-login-profile --user-name {0}"),
     row("iam", "CreateAccessKey", &[KEY, "userName"], (&["DeleteAccessKey"], &["accessKeyId", "userName"]), "aws iam delete-access-key --access-key-id {0} --user-name {1}"),
     own(row("iam", "CreateAccessKey", &[KEY], (&["DeleteAccessKey"], &["accessKeyId"]), "aws iam delete-access-key --access-key-id {0}")),
     row("iam", "CreateInstanceProfile", &["instanceProfileName"], (&["DeleteInstanceProfile"], &["instanceProfileName"]), "aws iam delete-instance-profile --instance-profile-name {0}"),
     row("iam", "AddRoleToInstanceProfile", &["instanceProfileName", "roleName"], (&["RemoveRoleFromInstanceProfile"], &["instanceProfileName", "roleName"]), "aws iam remove-role-from-instance-profile --instance-profile-name {0} --role-name {1}"),
     row("ec2", "RunInstances", &[INSTANCE], (&["StopInstances", "TerminateInstances"], &[INSTANCE]), "aws ec2 stop-instances --region {region} --instance-ids {0}"),
+    row("ec2", "StartInstances", &[INSTANCE], (&["StopInstances", "TerminateInstances"], &[INSTANCE]), "aws ec2 stop-instances --region {region} --instance-ids {0}"),
     row("ec2", "CreateSecurityGroup", &[GROUP], (&["DeleteSecurityGroup"], &["groupId"]), "aws ec2 delete-security-group --region {region} --group-id {0}"),
     row("ec2", "AuthorizeSecurityGroupIngress", &[GROUP, RULE], (&["RevokeSecurityGroupIngress"], &[GROUP, RULE]), "aws ec2 revoke-security-group-ingress --region {region} --group-id {0} --security-group-rule-ids {1}"),
     row("s3", "CreateBucket", &["bucketName"], (&["DeleteBucket"], &["bucketName"]), "aws s3api delete-bucket --bucket {0}"),
     replacing(row("s3", "PutBucketPolicy", &["bucketName"], (&["DeleteBucketPolicy"], &["bucketName"]), "aws s3api delete-bucket-policy --bucket {0}")),
     row("cloudtrail", "StopLogging", &["name"], (&["StartLogging"], &["name"]), "aws cloudtrail start-logging --region {region} --name {0}"),
-    row("cloudtrail", "DeleteTrail", &["name"], (&["CreateTrail"], &["name"]), ""),
-    row("s3", "DeleteBucketPublicAccessBlock", &["bucketName"], (&["PutBucketPublicAccessBlock"], &["bucketName"]), BLOCK_PUBLIC),
-    setting("s3", "PutBucketPublicAccessBlock", &["bucketName"], switches_off, BLOCK_PUBLIC),
+    row("cloudtrail", "DeleteTrail", &["name"], (&[], &[]), ""),
+    Row { undoes: protects, ..replacing(row("s3", "DeleteBucketPublicAccessBlock", &["bucketName"], (&["PutBucketPublicAccessBlock"], &["bucketName"]), BLOCK_PUBLIC)) },
+    replacing(setting("s3", "PutBucketPublicAccessBlock", &["bucketName"], |record| !protects(record), BLOCK_PUBLIC)),
     setting("cloudtrail", "PutEventSelectors", &["trailName"], records_less, ""),
-    setting("cloudtrail", "UpdateTrail", &["name"], redirects, ""),
+    row("cloudtrail", "UpdateTrail", &["name"], (&[], &[]), ""),
     row("kms", "ScheduleKeyDeletion", &["keyId"], (&["CancelKeyDeletion"], &["keyId"]), "aws kms cancel-key-deletion --region {region} --key-id {0}"),
     row("config", "StopConfigurationRecorder", &["configurationRecorderName"], (&["StartConfigurationRecorder"], &["configurationRecorderName"]), "aws configservice start-configuration-recorder --region {region} --configuration-recorder-name {0}"),
 ];
@@ -232,7 +252,8 @@ pub fn changes(part: &Alert) -> Changes {
 impl Row {
     fn is_undone_by(&self, record: &Record) -> bool {
         let name = record.event_name();
-        self.undone.0.iter().any(|undoes| name == Some(undoes)) || (name == Some(self.made) && !(self.leaves)(record))
+        (self.undone.0.iter().any(|undoes| name == Some(undoes)) && (self.undoes)(record))
+            || (name == Some(self.made) && !(self.leaves)(record))
     }
 }
 
@@ -256,15 +277,58 @@ pub fn open<'a>(told: impl IntoIterator<Item = &'a Changes>) -> Vec<Open> {
     }
     let place = |open: &Open| ROWS.iter().position(|row| row.made == open.event);
     open.sort_by_key(|each| (each.at, place(each)));
+    // What was given to what is new was not there before.
+    let new: HashSet<(&str, &str)> = open.iter().filter_map(|each| each.makes()).collect();
+    // Nobody can tell any more whom a command with such a name would meet.
+    let renamed: HashSet<&str> = open
+        .iter()
+        .filter(|each| RENAMES.contains(&each.event.as_str()))
+        .flat_map(|each| &each.values)
+        .map(String::as_str)
+        .collect();
+    let as_it_is = |each: &&Open| {
+        let mut each = (*each).clone();
+        each.replaces &= !each.about().is_some_and(|about| new.contains(&about));
+        if each.service == "iam" && each.values.iter().any(|value| renamed.contains(value.as_str())) {
+            (each.command, each.replaces) = (None, true);
+        }
+        each
+    };
     let is_left = |each: &&&Open| undone.get(&each.topic).is_none_or(|undone| !undone.ends(each));
     let mut seen = HashSet::new();
-    open.iter().rev().filter(is_left).filter(|each| seen.insert(each.topic)).map(|each| (*each).clone()).collect()
+    open.iter().rev().filter(is_left).filter(|each| seen.insert(each.topic)).map(as_it_is).collect()
+}
+
+/// What gives a user or a group another name.
+const RENAMES: [&str; 2] = ["UpdateUser", "UpdateGroup"];
+
+impl Open {
+    /// The user, role, group or bucket that this made.
+    fn makes(&self) -> Option<(&str, &str)> {
+        let kind =
+            self.event.strip_prefix("Create").filter(|kind| ["User", "Role", "Group", "Bucket"].contains(kind))?;
+        Some((kind, self.values.first()?))
+    }
+
+    /// The one that this gave something to.
+    fn about(&self) -> Option<(&str, &str)> {
+        let kind = match self.event.as_str() {
+            "AttachRolePolicy" | "PutRolePolicy" => "Role",
+            "AttachUserPolicy" | "PutUserPolicy" => "User",
+            "AttachGroupPolicy" | "PutGroupPolicy" | "AddUserToGroup" => "Group",
+            "PutBucketPolicy" => "Bucket",
+            _ => return None,
+        };
+        Some((kind, self.values.first()?))
+    }
 }
 
 impl Open {
     fn new(row: &Row, record: &Record, values: &[String]) -> Self {
         let region = record.region().unwrap_or_default().to_owned();
-        let safe = values.iter().chain([&region]).all(|value| is_safe(value)) && !row.command.is_empty();
+        // A group may be given by its name, which this option doesn't take.
+        let is_id = !row.command.contains("--group-id") || values.first().is_some_and(|id| id.starts_with("sg-"));
+        let safe = values.iter().chain([&region]).all(|value| is_safe(value)) && !row.command.is_empty() && is_id;
         let command = || {
             let command = row.command.replace("{region}", &region);
             values
@@ -281,24 +345,37 @@ impl Open {
     }
 }
 
+/// Things, a line each; and those together that one command undoes, as many as it takes.
+#[must_use]
+pub fn lines(open: &[Open]) -> Vec<Open> {
+    let mut lines: Vec<Open> = Vec::new();
+    // Which line takes more of a command that begins so.
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for each in open {
+        let Some((begins, id)) = each.listed() else {
+            lines.push(each.clone());
+            continue;
+        };
+        let place = places.get(begins).copied().filter(|place| lines[*place].values.len() < TOGETHER_MAX);
+        let Some(place) = place else {
+            places.insert(begins.to_owned(), lines.len());
+            lines.push(each.clone());
+            continue;
+        };
+        let line = &mut lines[place];
+        line.command = line.listed().map(|(begins, ids)| format!("{begins}{id} {ids}"));
+        let known = |value: &&String| !each.values.contains(value);
+        line.values = each.values.iter().chain(line.values.iter().filter(known)).cloned().collect();
+    }
+    lines
+}
+
 impl Open {
-    /// This and another, where one command undoes both.
-    pub fn with(&self, other: &Self) -> Option<Self> {
-        let (command, one) = self.command.as_deref().zip(other.command.as_deref())?;
+    /// Its command up to the ids that it takes several of, and those.
+    fn listed(&self) -> Option<(&str, &str)> {
+        let command = self.command.as_deref()?;
         let list = SEVERAL.into_iter().find(|list| command.contains(list))?;
-        let (before, ids) = command.split_once(list)?;
-        let (same, id) = one.split_once(list)?;
-        let values: Vec<String> = other
-            .values
-            .iter()
-            .chain(self.values.iter().filter(|value| !other.values.contains(value)))
-            .cloned()
-            .collect();
-        (same == before && values.len() <= TOGETHER_MAX).then(|| Self {
-            command: Some(format!("{before}{list}{id} {ids}")),
-            values,
-            ..self.clone()
-        })
+        Some(command.split_at(command.find(list)? + list.len()))
     }
 }
 
@@ -309,7 +386,8 @@ fn shown(value: &str) -> String {
 
 /// What names what was made: global services' things have no Region.
 fn name(row: &Row, record: &Record, values: &[String]) -> Topic {
-    let region = if row.command.contains("{region}") { record.region().unwrap_or_default() } else { "" };
+    let is_global = matches!(row.service, "iam" | "s3");
+    let region = if is_global { "" } else { record.region().unwrap_or_default() };
     let values: Vec<&str> =
         [row.service, row.made, region].into_iter().chain(values.iter().map(String::as_str)).collect();
     topic("open", &values)

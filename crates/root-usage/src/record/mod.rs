@@ -40,6 +40,7 @@ pub struct Record {
     foreign_endpoint: bool,
     addendum: bool,
     public_parameters: bool,
+    parameters: Option<[u8; 16]>,
 }
 
 impl Record {
@@ -55,6 +56,7 @@ impl Record {
             details(text("eventSource").split('.').next().unwrap_or_default(), text("eventName"), &json).into()
         };
         let public_parameters = parameters::are_public(&json);
+        let parameters = parameters::digest(&json);
         let json = json.pruned(PATH_MAX).into_owned();
         let hash = Sha256::digest(message.as_bytes()).into();
         let texts = Texts::of(&json);
@@ -73,6 +75,7 @@ impl Record {
             foreign_endpoint: false,
             addendum: false,
             public_parameters,
+            parameters,
         };
         record.time = record.text(&["eventTime"]).and_then(|time| time.parse().ok());
         record.outcome = record.find_outcome();
@@ -102,6 +105,12 @@ impl Record {
     #[must_use]
     pub fn hash(&self) -> &[u8; 32] {
         &self.hash
+    }
+
+    /// What tells its request parameters apart, arrays too; nothing where it has none.
+    #[must_use]
+    pub(crate) fn parameters(&self) -> Option<[u8; 16]> {
+        self.parameters
     }
 
     /// The value at a path of object keys.

@@ -1,6 +1,7 @@
 //! Parameters that AWS publishes for everybody.
 
 use filter_pattern::json::Json;
+use sha2::{Digest, Sha256};
 
 /// Whether a call reads Systems Manager parameters of AWS's own, and no other. Nobody else can make a parameter whose name
 /// begins like this.
@@ -29,4 +30,43 @@ fn is_public(name: &Json<'_>) -> bool {
         _ => name,
     };
     path.starts_with("/aws/service/")
+}
+
+/// What tells request parameters apart, all of them: nothing where there are none, so that nobody knows.
+pub(super) fn digest(json: &Json<'_>) -> Option<[u8; 16]> {
+    let parameters = match json.get("requestParameters") {
+        None | Some(Json::Null) => return None,
+        Some(Json::Object(fields)) if fields.iter().len() == 0 => return None,
+        Some(parameters) => parameters,
+    };
+    let mut digest = Sha256::new();
+    add(&mut digest, parameters);
+    let digest = digest.finalize();
+    Some(std::array::from_fn(|index| digest[index]))
+}
+
+/// Adds a value, so that no two different ones come to the same.
+fn add(digest: &mut Sha256, value: &Json<'_>) {
+    let mut text = |kind: u8, text: &str| {
+        digest.update([kind]);
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    };
+    match value {
+        Json::Null => text(0, ""),
+        Json::Bool(value) => text(1, if *value { "true" } else { "false" }),
+        Json::Number(number) => text(2, number),
+        Json::String(string) => text(3, string),
+        Json::Array(values) => {
+            text(4, &values.len().to_string());
+            values.iter().for_each(|value| add(digest, value));
+        }
+        Json::Object(fields) => {
+            text(5, &fields.iter().len().to_string());
+            for (key, value) in fields.iter() {
+                add(digest, &Json::String(key.into()));
+                add(digest, value);
+            }
+        }
+    }
 }
