@@ -257,6 +257,17 @@ fn no_command_takes_away_what_may_have_been_there_before() {
     // What is new had nothing before.
     let found = undoing(&[Deed::new("iam", "CreateUser").of("userName", "eve"), attach("User", "eve")]);
     assert!(found.iter().all(|(_, command, replaces)| command.is_some() && !replaces), "{found:?}");
+    // Creating one's own bucket again works too, in us-east-1.
+    let bucket = |name: &str| Deed::new("s3", name).of("bucketName", "b");
+    let found = undoing(&[bucket("CreateBucket"), bucket("PutBucketPolicy")]);
+    assert!(
+        found.contains(&(
+            "PutBucketPolicy".to_owned(),
+            Some("aws s3api delete-bucket-policy --bucket b".to_owned()),
+            true
+        )),
+        "{found:?}"
+    );
     // After another name was given, a command could meet somebody else.
     let rename = json!({ "userName": "alice", "newUserName": "backup" });
     let rename = Deed::new("iam", "UpdateUser").with("requestParameters", rename);

@@ -71,13 +71,8 @@ pub struct Changes {
     /// What it undid.
     pub undone: Vec<Undone>,
     /// How much more it opened than is kept of it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub more: usize,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// How something is made and undone.
@@ -303,10 +298,11 @@ pub fn open<'a>(told: impl IntoIterator<Item = &'a Changes>) -> Vec<Open> {
 const RENAMES: [&str; 2] = ["UpdateUser", "UpdateGroup"];
 
 impl Open {
-    /// The user, role, group or bucket that this made.
+    /// The user, role or group that this made. A bucket may have been there: in us-east-1 its owner may create it again.
+    ///
+    /// Source: Amazon S3 API Reference, `CreateBucket`, `BucketAlreadyOwnedByYou`.
     fn makes(&self) -> Option<(&str, &str)> {
-        let kind =
-            self.event.strip_prefix("Create").filter(|kind| ["User", "Role", "Group", "Bucket"].contains(kind))?;
+        let kind = self.event.strip_prefix("Create").filter(|kind| ["User", "Role", "Group"].contains(kind))?;
         Some((kind, self.values.first()?))
     }
 
@@ -316,7 +312,6 @@ impl Open {
             "AttachRolePolicy" | "PutRolePolicy" => "Role",
             "AttachUserPolicy" | "PutUserPolicy" => "User",
             "AttachGroupPolicy" | "PutGroupPolicy" | "AddUserToGroup" => "Group",
-            "PutBucketPolicy" => "Bucket",
             _ => return None,
         };
         Some((kind, self.values.first()?))
